@@ -1,0 +1,31 @@
+"""The table of subcommands: one line each, and nothing imported until a command is called.
+
+A module named here has `add_arguments(parser)` and `run(args) -> int`, where the integer is
+the exit code; see `detector.cli.codes` for what each code means.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A subcommand: the word typed, the module behind it, and its line in `detector --help`."""
+
+    name: str
+    module: str
+    help: str
+
+
+COMMANDS: tuple[Command, ...] = (
+    Command("scan", "detector.cli.scan", "score files, folders and URLs into a result store"),
+    Command("show", "detector.cli.show", "print what one image's score says, in the terminal"),
+    Command("report", "detector.cli.report", "write the HTML page of a result store"),
+    Command("export", "detector.cli.export", "write a result store as CSV, JSON Lines or Parquet"),
+    Command("models", "detector.cli.models", "list the installed models"),
+    Command("demo", "detector.cli.demo", "scan photographs and generated images from packages"),
+    Command("inspect", "detector.cli.inspect", "list the evidence of origin that a file carries"),
+    Command("corpus", "detector.cli.corpus", "check, split and describe a training corpus"),
+    Command("train", "detector.cli.train", "train a model bundle on a corpus"),
+    Command("evaluate", "detector.cli.evaluate", "measure a model on held-out sources"),
+)
