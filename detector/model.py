@@ -1,0 +1,146 @@
+"""The CNN: an EfficientNet-Lite0 trunk that looks at whole and native views with one head each.
+
+Source of the trunk's design: Tan and Le, "EfficientNet" (arXiv 1905.11946), in the "Lite" form
+without squeeze-and-excitation and with ReLU6, which quantises and runs well on CPUs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's usual name
+
+from detector.errors import BundleError
+
+# (repeats, kernel, stride of the first, expansion, channels out) of each stage of Lite0.
+STAGES: tuple[tuple[int, int, int, int, int], ...] = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+VIEWS = ("whole", "native")
+
+
+def _norm(channels: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+
+
+class InvertedResidual(nn.Module):
+    """Expand, filter each channel, project; added to its input where the shapes agree."""
+
+    def __init__(self, kernel: int, stride: int, expand: int, cin: int, cout: int) -> None:
+        super().__init__()
+        mid = cin * expand
+        self.expand = nn.Conv2d(cin, mid, 1, bias=False) if expand > 1 else nn.Identity()
+        self.norm0 = _norm(mid) if expand > 1 else nn.Identity()
+        self.depthwise = nn.Conv2d(mid, mid, kernel, stride, kernel // 2, groups=mid, bias=False)
+        self.norm1 = _norm(mid)
+        self.project = nn.Conv2d(mid, cout, 1, bias=False)
+        self.norm2 = _norm(cout)
+        self.expands = expand > 1
+        self.residual = stride == 1 and cin == cout
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C', H', W')."""
+        y = F.relu6(self.norm0(self.expand(x))) if self.expands else x
+        y = F.relu6(self.norm1(self.depthwise(y)))
+        y = self.norm2(self.project(y))
+        return x + y if self.residual else y
+
+
+class TwoViewNet(nn.Module):
+    """One trunk, two heads: "whole" reads the resized picture, "native" reads untouched crops.
+
+    The heads read the trunk's last features and, beside them, means and deviations of three
+    earlier stages, where the traces of decoders and resampling are still visible.
+
+    Args:
+        tap_stages: stages (0–6) whose statistics join the last features.
+        dropout: on the features in training.
+    """
+
+    def __init__(self, tap_stages: tuple[int, ...] = (1, 2, 4), dropout: float = 0.2) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 3, 2, 1, bias=False)
+        self.stem_norm = _norm(32)
+        blocks: list[nn.Module] = []
+        ends: list[int] = []
+        cin = 32
+        for repeats, kernel, stride, expand, cout in STAGES:
+            for index in range(repeats):
+                blocks.append(
+                    InvertedResidual(kernel, stride if index == 0 else 1, expand, cin, cout)
+                )
+                cin = cout
+            ends.append(len(blocks) - 1)
+        self.blocks = nn.ModuleList(blocks)
+        self.top = nn.Conv2d(cin, 1280, 1, bias=False)
+        self.top_norm = _norm(1280)
+        self.taps = frozenset(ends[stage] for stage in tap_stages)
+        self.features = 1280 + 2 * sum(STAGES[stage][4] for stage in tap_stages)
+        self.dropout = dropout
+        self.heads = nn.ModuleDict({view: nn.Linear(self.features, 1) for view in VIEWS})
+
+    def embed(self, x: Tensor) -> Tensor:
+        """(B, 3, S, S) float RGB in [-1, 1] to (B, features)."""
+        x = F.relu6(self.stem_norm(self.stem(x)))
+        statistics: list[Tensor] = []
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index in self.taps:
+                flat = x.flatten(2)
+                statistics += [flat.mean(2), flat.std(2)]
+        x = F.relu6(self.top_norm(self.top(x))).mean((2, 3))
+        return torch.cat([x, *statistics], dim=1)
+
+    def forward(self, x: Tensor, view: str) -> Tensor:
+        """(B, 3, S, S) float RGB in [-1, 1] to (B,) logits of the head for `view`."""
+        features = F.dropout(self.embed(x), self.dropout, self.training)
+        logits: Tensor = self.heads[view](features)
+        return logits.squeeze(1)
+
+
+def to_tensor(views: NDArray[np.uint8]) -> Tensor:
+    """(B, S, S, 3) uint8 RGB to (B, 3, S, S) float32 in [-1, 1], channels last in memory."""
+    x = torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2).to(torch.float32)
+    return x.sub_(127.0).div_(128.0)
+
+
+def build(architecture: Mapping[str, Any]) -> TwoViewNet:
+    """The network that a bundle's config names.
+
+    Raises:
+        BundleError: an architecture that this version of the package does not know.
+    """
+    if architecture.get("name") != "lite0_two_view":
+        raise BundleError(
+            f"architecture {architecture.get('name')!r} is unknown to this version: "
+            "upgrade the package or use another bundle"
+        )
+    return TwoViewNet(tuple(architecture["tap_stages"]), float(architecture.get("dropout", 0.0)))
+
+
+def fold_norms(net: TwoViewNet) -> TwoViewNet:
+    """Fold every batch norm into the convolution before it: the same output, a third faster."""
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    net.eval()
+    pairs = [(net, "stem", "stem_norm"), (net, "top", "top_norm")]
+    for block in net.blocks:
+        assert isinstance(block, InvertedResidual)
+        if block.expands:
+            pairs.append((block, "expand", "norm0"))  # type: ignore[arg-type]
+        pairs += [(block, "depthwise", "norm1"), (block, "project", "norm2")]  # type: ignore[list-item]
+    for owner, conv, norm in pairs:
+        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+        setattr(owner, norm, nn.Identity())
+    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

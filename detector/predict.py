@@ -1,0 +1,206 @@
+"""One image to one `Finding`: prepare, look, fuse, calibrate, and say what may be said."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar, Union
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from detector.calibration import stratum_of
+from detector.errors import ImageError
+from detector.images import DEFAULT_LIMITS, Limits, decoded_from_pixels
+from detector.model import to_tensor
+from detector.preprocess import Prepared, make_views, prepare
+from detector.results import CropScore, Finding, Status, Verdict
+from detector.weights import Bundle, load_bundle
+
+Source = Union[str, Path, bytes, Image.Image, NDArray[np.uint8]]
+T = TypeVar("T")
+
+
+class Detector:
+    """A loaded bundle. `Detector.load()` gives the default one.
+
+    Findings do not depend on batch size, thread count or decoder by more than 1e-4 in `score`.
+    """
+
+    def __init__(self, bundle: Bundle, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.bundle = bundle
+        self.limits = limits
+        self.net = bundle.build_model()
+
+    @classmethod
+    def load(
+        cls,
+        model: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Detector:
+        """Load a bundle with its weights.
+
+        Args:
+            model: id of a shipped bundle or a bundle's folder; None for the default.
+            threads: CPU threads of torch in this process; None leaves them as they are.
+            limits: bounds on bytes and pixels of a file, checked before decoding.
+
+        Raises:
+            BundleError: no such bundle, or it is incomplete or altered.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        return cls(load_bundle(model), limits=limits)
+
+    @property
+    def model_id(self) -> str:
+        """The bundle's name and version."""
+        return self.bundle.id
+
+    @property
+    def config_hash(self) -> str:
+        """Hash of all that can change a finding; results in a store are keyed by it."""
+        return self.bundle.config_hash
+
+    def predict(self, source: Source) -> Finding:
+        """Score one image.
+
+        Args:
+            source: path or URL, the bytes of a file, a PIL image, or an array of shape
+                (H, W, 3), (H, W, 4) or (H, W), uint8, RGB order.
+
+        Returns:
+            A finding; a file that cannot be scored gives one with another status than OK.
+        """
+        return self.predict_batch([source])[0]
+
+    def predict_batch(self, sources: Sequence[Source], batch_size: int = 16) -> list[Finding]:
+        """Score several images; the findings come in the order of the sources."""
+        findings: list[Finding] = []
+        for group in _grouped(iter(sources), batch_size):
+            findings += self.score_prepared([self.prepare(s) for s in group], batch_size)
+        return findings
+
+    def prepare(self, source: Source) -> Prepared:
+        """Read one image and cut it into this bundle's views, or say why that cannot be done."""
+        config = self.bundle.preprocess
+        if isinstance(source, bytes):
+            return prepare("", source, config, limits=self.limits)
+        if isinstance(source, (str, Path)):
+            return prepare(str(source), None, config, limits=self.limits)
+        try:
+            image = decoded_from_pixels(source)
+        except ImageError as error:
+            return Prepared("", "", error.status, error.reason)
+        views = make_views(image.rgb, config)
+        notes = image.notes + views.notes
+        return Prepared("", image.facts.sha256, Status.OK, "", image.facts, views, notes)
+
+    def score_prepared(self, prepared: Sequence[Prepared], batch_size: int = 16) -> list[Finding]:
+        """Score images that were prepared elsewhere, such as in worker processes.
+
+        Args:
+            prepared: as `detector.preprocess.prepare` makes them with this bundle's config.
+            batch_size: views that pass through the CNN together; bounds the memory.
+        """
+        usable = [p for p in prepared if p.views is not None and p.facts is not None]
+        whole = [p.views.whole for p in usable if p.views is not None and p.views.whole is not None]
+        native = [crop for p in usable if p.views is not None for crop in p.views.native]
+        wholes = iter(self._logits(whole, "whole", batch_size))
+        natives = iter(self._logits(native, "native", batch_size))
+        return [
+            self._finding(p, wholes, natives)
+            if p.views is not None and p.facts is not None
+            else Finding(p.path, p.sha256, p.status, p.reason, self.model_id, notes=p.notes)
+            for p in prepared
+        ]
+
+    def _logits(
+        self, views: Sequence[NDArray[np.uint8]], view: str, batch_size: int
+    ) -> Iterator[float]:
+        for group in _grouped(iter(views), batch_size):
+            with torch.inference_mode():
+                yield from self.net(to_tensor(np.stack(group)), view).tolist()
+
+    def _finding(
+        self, item: Prepared, wholes: Iterator[float], natives: Iterator[float]
+    ) -> Finding:
+        views, facts = item.views, item.facts
+        assert views is not None
+        assert facts is not None
+        crops: list[CropScore] = []
+        if views.whole is not None and views.whole_box is not None:
+            crops.append(CropScore("whole", *views.whole_box, round(next(wholes), 6)))
+        crops += [CropScore("native", *box, round(next(natives), 6)) for box in views.boxes]
+        score = self._fuse(crops)
+        native = [crop.score for crop in crops if crop.view == "native"]
+        stratum = stratum_of(facts)
+        verdict, code, reason = self._judge(score, views.texture)
+        calibration = self.bundle.calibration
+        return Finding(
+            path=item.path,
+            sha256=item.sha256,
+            status=Status.OK,
+            reason=reason,
+            model=self.model_id,
+            score=score,
+            probability=calibration.probability(score, stratum),
+            lr=calibration.lr(score, stratum),
+            verdict=verdict,
+            verdict_code=code,
+            crops=tuple(crops),
+            spread=statistics.pstdev(native) if len(native) > 1 else None,
+            stratum=stratum,
+            file=facts,
+            notes=item.notes,
+        )
+
+    def _fuse(self, crops: Sequence[CropScore]) -> float:
+        fusion = self.bundle.fusion
+        score = fusion.bias
+        for view, weight in (("whole", fusion.whole), ("native", fusion.native)):
+            logits = [crop.score for crop in crops if crop.view == view]
+            if logits:
+                score += weight * sum(logits) / len(logits)
+        return round(score, 6)
+
+    def _judge(self, score: float, texture: float) -> tuple[Verdict, str, str]:
+        """The verdict, the rule that gave it, and that rule in words."""
+        limits = self.bundle.thresholds
+        if texture < limits.least_texture:
+            return (
+                Verdict.INCONCLUSIVE,
+                "too_flat",
+                "The image is almost without texture: there is nothing for the CNN to judge.",
+            )
+        if score >= limits.likely_generated:
+            return (
+                Verdict.LIKELY_GENERATED,
+                "score_above_threshold",
+                f"Score {score:+.2f} reaches {limits.likely_generated:+.2f}, which "
+                f"{limits.nominal_fpr:.0%} of real images reached on the validation sources.",
+            )
+        if score >= limits.inconclusive:
+            return (
+                Verdict.INCONCLUSIVE,
+                "score_between_thresholds",
+                f"Score {score:+.2f} lies between {limits.inconclusive:+.2f} and "
+                f"{limits.likely_generated:+.2f}: too many real images score like this.",
+            )
+        return (
+            Verdict.NO_SIGN,
+            "score_below_threshold",
+            f"Score {score:+.2f} is below {limits.inconclusive:+.2f}: the CNN saw no sign of "
+            "generation, which does not show that there was none.",
+        )
+
+
+def _grouped(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while group := list(islice(items, size)):
+        yield group

@@ -1,0 +1,1 @@
+"""From a corpus to a bundle: crop cache, training loop, and the finishing on validation sources."""

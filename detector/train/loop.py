@@ -1,0 +1,328 @@
+"""The training loop: read top to bottom.
+
+Half of every step's views are whole, half native; a binary cross-entropy teaches each head,
+and, where a teacher's features are at hand, the trunk also learns to predict them from whole
+views. The averaged weights (EMA) are what ships. Every `SAVE_EVERY` steps the whole state goes
+to disk as safetensors, and the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from detector.errors import CorpusError
+from detector.metrics import auc
+from detector.model import VIEWS, TwoViewNet, to_tensor
+from detector.train.cache import CropCache
+from detector.train.config import OptimConfig, TrainConfig
+from detector.train.sampler import Batch, Sampler
+
+SAVE_EVERY = 100
+
+
+@dataclass(frozen=True)
+class TeacherFeatures:
+    """What a teacher said of the clean whole view of some rows of a cache.
+
+    Attributes:
+        rows: (M,) rows of the cache.
+        values: (M, D) float16, standardised by column.
+    """
+
+    rows: NDArray[np.int64]
+    values: NDArray[np.float16]
+
+    def lookup(self, size: int) -> NDArray[np.int64]:
+        """(size,) position of each cache row in `values`, −1 where the teacher said nothing."""
+        places = np.full(size, -1, np.int64)
+        places[self.rows] = np.arange(len(self.rows))
+        return places
+
+
+def rate_at(step: int, optim: OptimConfig) -> float:
+    """Factor on the learning rates: a linear warm-up, then a cosine to zero."""
+    if step < optim.warmup:
+        return (step + 1) / optim.warmup
+    share = (step - optim.warmup) / max(1, optim.steps - optim.warmup)
+    return 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+
+
+def freeze(net: TwoViewNet, blocks: int) -> None:
+    """Keep the stem, the first blocks and every depthwise filter at their initial values.
+
+    The weight gradient of a depthwise convolution is by far the slowest step on a CPU, and
+    these filters hold a hundredth of the parameters.
+    """
+    for block in net.blocks:
+        block.depthwise.weight.requires_grad_(False)  # type: ignore[union-attr]
+    if blocks:
+        for part in (net.stem, net.stem_norm, *net.blocks[:blocks]):
+            for parameter in part.parameters():
+                parameter.requires_grad_(False)
+
+
+def optimizer_for(net: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
+    """AdamW: higher rates for heads, no decay on vectors."""
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in net.named_parameters():
+        if parameter.requires_grad:
+            head = "heads." in name or "distil" in name
+            groups.setdefault((head, parameter.ndim > 1), []).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {
+                "params": parameters,
+                "peak": optim.head_rate if head else optim.trunk_rate,
+                "weight_decay": optim.weight_decay if matrix else 0.0,
+            }
+            for (head, matrix), parameters in groups.items()
+        ],
+        betas=(0.9, 0.99),
+    )
+
+
+class Trainee(nn.Module):
+    """The network with the linear map that predicts a teacher's features; only the first ships."""
+
+    def __init__(self, net: TwoViewNet, teacher_width: int) -> None:
+        super().__init__()
+        self.net = net
+        self.distil = nn.Linear(net.features, teacher_width) if teacher_width else None
+
+
+def step_loss(
+    model: Trainee, batch: Batch, targets: Tensor | None, known: Tensor | None, optim: OptimConfig
+) -> tuple[Tensor, dict[str, float]]:
+    """The loss of one step and its parts.
+
+    Args:
+        targets: (B/2, D) teacher's features of the whole views, or None.
+        known: (B/2,) bool, where the teacher said anything.
+    """
+    net = model.net
+    pixels = np.concatenate([batch.whole, batch.native])
+    features = net.embed(to_tensor(pixels))
+    dropped = F.dropout(features, net.dropout, net.training)
+    half = len(batch.whole)
+    parts: dict[str, float] = {}
+    total = features.new_zeros(())
+    for view, rows, labels in (
+        ("whole", slice(0, half), batch.whole_labels),
+        ("native", slice(half, None), batch.native_labels),
+    ):
+        truth = torch.from_numpy(labels) * (1 - 2 * optim.smoothing) + optim.smoothing
+        logits = net.heads[view](dropped[rows]).squeeze(1)
+        loss = F.binary_cross_entropy_with_logits(logits, truth)
+        parts[view] = loss.item()
+        total = total + loss
+    if targets is not None and known is not None and model.distil is not None and known.any():
+        predicted = model.distil(features[:half])[known]
+        loss = F.smooth_l1_loss(predicted, targets[known])
+        parts["distil"] = loss.item()
+        total = total + optim.distil * loss
+    return total, parts
+
+
+@torch.inference_mode()
+def validate(
+    net: TwoViewNet, cache: CropCache, rows: NDArray[np.int64], size: int, batch: int = 64
+) -> dict[str, float]:
+    """AUC of each head on held-out rows, on clean and on platform-treated views."""
+    net.eval()
+    labels = np.array([cache.index[row]["label"] for row in rows])
+    edge = (cache.arrays["whole"].shape[1] - size) // 2
+    report: dict[str, float] = {}
+    for name in ("whole", "native", "web_whole", "web_native"):
+        view = name.removeprefix("web_")
+        scores: list[float] = []
+        for start in range(0, len(rows), batch):
+            stored = cache.arrays[name][rows[start : start + batch]]
+            pixels = stored if view == "whole" else stored[:, 0]
+            cut = pixels[:, edge : edge + size, edge : edge + size]
+            scores += net(to_tensor(cut), view).tolist()
+        report[f"auc_{name}"] = round(auc(labels, np.array(scores)), 4)
+    return report
+
+
+def train(
+    cache: CropCache,
+    config: TrainConfig,
+    net: TwoViewNet,
+    folder: str | Path,
+    *,
+    teacher: TeacherFeatures | None = None,
+    validate_every: int = 500,
+    validation_rows: int = 400,
+    minutes: float | None = None,
+    progress: Callable[[int, dict[str, Any]], None] = lambda step, log: None,
+) -> Path:
+    """Train a network, or go on with a run that was interrupted.
+
+    Args:
+        cache: crop cache of the corpus.
+        config: the run's configuration.
+        net: with its initial weights.
+        folder: of the run; holds `state.safetensors`, `log.jsonl` and, at the end,
+            `ema.safetensors`.
+        teacher: features to be distilled, when `config.optim.distil` is above 0.
+        validate_every: steps between looks at the validation sources.
+        validation_rows: how many validation samples such a look takes at most.
+        minutes: stop cleanly after this long; the next call goes on.
+        progress: called with the step and its log line.
+
+    Returns:
+        Path of the averaged weights when the run is complete, else of the saved state.
+    """
+    optim = config.optim
+    run = Path(folder)
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(config.seed)
+    sampler = Sampler(cache, config)
+    if not sampler.size:
+        raise CorpusError(f"{cache.folder}: nothing to train on after holding out validation")
+    if optim.distil <= 0:
+        teacher = None
+    places = None if teacher is None else teacher.lookup(len(cache.index))
+    model = Trainee(net, 0 if teacher is None else teacher.values.shape[1])
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    freeze(net, optim.frozen_blocks)
+    average = deepcopy(net).eval()
+    optimizer = optimizer_for(model, optim)
+    first = load_state(run, model, average, optimizer)
+    held_out = validation_sample(cache, config, validation_rows)
+    started = time.monotonic()
+    with (run / "log.jsonl").open("a", encoding="utf-8") as log:
+        for step, batch in sampler.batches(first, optim.steps):
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak"] * rate_at(step, optim)
+            targets, known = teacher_targets(teacher, places, batch)
+            model.train()
+            loss, parts = step_loss(model, batch, targets, known, optim)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+            update_average(average, net, min(optim.ema, (step + 1) / (step + 10)))
+            line: dict[str, Any] = {"step": step, **{k: round(v, 4) for k, v in parts.items()}}
+            line |= {"norm": round(float(norm), 3), "seconds": round(time.monotonic() - started, 1)}
+            last = step + 1 == optim.steps
+            if len(held_out) and ((step + 1) % validate_every == 0 or last):
+                line |= validate(average, cache, held_out, config.size)
+            log.write(json.dumps(line) + "\n")
+            progress(step, line)
+            over = minutes is not None and time.monotonic() - started > 60 * minutes
+            if (step + 1) % SAVE_EVERY == 0 or last or over:
+                log.flush()
+                save_state(run, model, average, optimizer, step + 1)
+            if over and not last:
+                return run / "state.safetensors"
+    return write_weights(average, run / "ema.safetensors")
+
+
+def validation_sample(cache: CropCache, config: TrainConfig, most: int) -> NDArray[np.int64]:
+    """Up to `most` rows of the validation sources, even over classes."""
+    names = set(config.validation)
+    rng = np.random.default_rng(config.seed)
+    chosen: list[NDArray[np.int64]] = []
+    for label in (0, 1):
+        rows = np.array(
+            [
+                i
+                for i, item in enumerate(cache.index)
+                if item["source"] in names and item["label"] == label and cache.usable[i]
+            ],
+            np.int64,
+        )
+        chosen.append(rng.permutation(rows)[: most // 2])
+    return np.sort(np.concatenate(chosen))
+
+
+def teacher_targets(
+    teacher: TeacherFeatures | None, places: NDArray[np.int64] | None, batch: Batch
+) -> tuple[Tensor | None, Tensor | None]:
+    """The teacher's features of a batch's whole views, and where it has any."""
+    if teacher is None or places is None:
+        return None, None
+    found = places[batch.whole_rows]
+    values = teacher.values[np.maximum(found, 0)].astype(np.float32)
+    return torch.from_numpy(values), torch.from_numpy(found >= 0)
+
+
+@torch.no_grad()
+def update_average(average: TwoViewNet, net: TwoViewNet, decay: float) -> None:
+    """Move the averaged weights a little towards the current ones."""
+    current = net.state_dict()
+    for name, value in average.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.lerp_(current[name], 1 - decay)
+        else:
+            value.copy_(current[name])
+
+
+def write_weights(net: TwoViewNet, path: Path) -> Path:
+    """Write a network's weights as safetensors; replaces the file at once."""
+    from safetensors.torch import save_file
+
+    tensors = {k: v.contiguous() for k, v in net.state_dict().items()}
+    draft = path.with_suffix(".part")
+    save_file(tensors, draft)
+    os.replace(draft, path)
+    return path
+
+
+def save_state(
+    run: Path, model: Trainee, average: TwoViewNet, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    """Write everything that a resumed run needs into one safetensors file."""
+    from safetensors.torch import save_file
+
+    tensors = {f"model.{k}": v.contiguous() for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v.contiguous() for k, v in average.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{k}": v.contiguous() for k, v in state.items()}
+    draft = run / "state.part"
+    save_file({k: v.clone() for k, v in tensors.items()}, draft, {"step": str(step)})
+    os.replace(draft, run / "state.safetensors")
+
+
+def load_state(
+    run: Path, model: Trainee, average: TwoViewNet, optimizer: torch.optim.Optimizer
+) -> int:
+    """Restore a saved run in place; returns the step to go on with, 0 when there is none."""
+    from safetensors import safe_open
+
+    file = run / "state.safetensors"
+    if not file.is_file():
+        return 0
+    parts: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+    with safe_open(file, "pt") as saved:
+        step = int(saved.metadata()["step"])
+        for name in saved.keys():  # noqa: SIM118 - safe_open is no mapping
+            kind, rest = name.split(".", 1)
+            parts[kind][rest] = saved.get_tensor(name)
+    model.load_state_dict(parts["model"])
+    average.load_state_dict(parts["average"])
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in parts["optimizer"].items():
+        number, key = name.split(".", 1)
+        state.setdefault(int(number), {})[key] = value
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+    return step
+
+
+__all__ = ["VIEWS", "TeacherFeatures", "Trainee", "train", "write_weights"]
