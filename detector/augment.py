@@ -127,4 +127,5 @@ def _relight(view: Pixels, rng: random.Random) -> Pixels:
     grey = x.mean(axis=2, keepdims=True)
     x = grey + (x - grey) * rng.uniform(0.8, 1.2)
     x = (x - 128.0) * rng.uniform(0.8, 1.2) + 128.0 * rng.uniform(0.8, 1.2)
-    return np.clip(x, 0, 255).astype(np.uint8)
+    relit: Pixels = np.clip(x, 0, 255).astype(np.uint8)
+    return relit

@@ -54,7 +54,8 @@ class InvertedResidual(nn.Module):
         y = F.relu6(self.norm0(self.expand(x))) if self.expands else x
         y = F.relu6(self.norm1(self.depthwise(y)))
         y = self.norm2(self.project(y))
-        return x + y if self.residual else y
+        out: Tensor = x + y if self.residual else y
+        return out
 
 
 class TwoViewNet(nn.Module):
@@ -143,4 +144,4 @@ def fold_norms(net: TwoViewNet) -> TwoViewNet:
     for owner, conv, norm in pairs:
         setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
         setattr(owner, norm, nn.Identity())
-    return net.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return net.to(memory_format=torch.channels_last)

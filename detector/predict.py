@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TypeVar, Union
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from detector.preprocess import Prepared, make_views, prepare
 from detector.results import CropScore, Finding, Status, Verdict
 from detector.weights import Bundle, load_bundle
 
-Source = Union[str, Path, bytes, Image.Image, NDArray[np.uint8]]
+Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
 T = TypeVar("T")
 
 

@@ -72,7 +72,7 @@ class Views:
         whole: (S, S, 3) uint8 RGB, the central square resized; None when the bundle has none.
         boxes: K boxes (x, y, width, height) of the native crops in the upright image.
         whole_box: the box of the central square; None when there is no whole view.
-        texture: texture of the most textured view, see `texture_of`; near 0 for an image that is one flat colour.
+        texture: of the most textured view, see `texture_of`; near 0 for one flat colour.
         notes: what a reader should know, such as padding.
     """
 

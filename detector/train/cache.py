@@ -192,7 +192,7 @@ def _resume(path: Path, index: list[dict[str, Any]]) -> NDArray[np.uint8]:
         state: NDArray[np.uint8] = np.load(path / "done.npy")
         return state
     for name, shape in ARRAYS.items():
-        np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
+        np.lib.format.open_memmap(
             path / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(index), *shape)
         ).flush()
     done = np.zeros(len(index), np.uint8)

@@ -198,7 +198,7 @@ def train(
         teacher = None
     places = None if teacher is None else teacher.lookup(len(cache.index))
     model = Trainee(net, 0 if teacher is None else teacher.values.shape[1])
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model.to(memory_format=torch.channels_last)
     freeze(net, optim.frozen_blocks)
     average = deepcopy(net).eval()
     optimizer = optimizer_for(model, optim)

