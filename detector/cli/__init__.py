@@ -28,6 +28,13 @@ class _Version(argparse.Action):
         parser.exit(codes.OK)
 
 
+class _Help(argparse.HelpFormatter):
+    """Wraps a description as usual, and leaves a text with lines of its own, the epilog, alone."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return text if "\n" in text else super()._fill_text(text, width, indent)
+
+
 def build_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
     """The parser of the whole command line, with the options of the `chosen` command only.
 
@@ -38,7 +45,7 @@ def build_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
         prog="detector",
         description="Says which images are likely diffusion-generated, how sure that is, and why.",
         epilog=codes.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     parser.add_argument("--version", action=_Version)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
@@ -48,7 +55,7 @@ def build_parser(chosen: Command | None = None) -> argparse.ArgumentParser:
             help=command.help,
             description=command.help[0].upper() + command.help[1:] + ".",
             epilog=codes.EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_Help,
         )
         if command == chosen:
             _module(command).add_arguments(sub)

@@ -1,0 +1,277 @@
+"""The inside of one scan: workers' files to batches, batches to the CNN, findings to the store."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from detector import names
+from detector.errors import DetectorError
+from detector.examine import Examiner, Known
+from detector.inputs import Listing
+from detector.pool import Fault, Pool, available_cpus
+from detector.preprocess import Prepared
+from detector.results import Finding, Status
+from detector.scorer import Scorer
+from detector.store import Store
+
+MOST_WORKERS = 8
+REASONS_KEPT = 5
+
+# Results that need no CNN are saved together, at this number or after this many seconds.
+_SAVE_AT = 200
+_SAVE_AFTER = 0.5
+
+
+class Watcher:
+    """Is told how a scan goes; override what is of interest. Called in the scan's thread."""
+
+    def listing(self, count: int) -> None:
+        """So many files were found so far."""
+
+    def listed(self, listing: Listing) -> None:
+        """All files are known; the work begins."""
+
+    def found(self, finding: Finding, fresh: bool) -> None:
+        """One file is done and saved; `fresh` unless its result was in the store before."""
+
+
+@dataclass
+class ScanSummary:
+    """What a scan did.
+
+    Attributes:
+        store: the result database.
+        scan: number of the scan in it.
+        model: the model's id.
+        total: files listed; `done` of them have a row, fewer only after an interruption.
+        verdicts, statuses: counts by the fixed words of `Verdict` and `Status`.
+        fresh: files that were looked at now.
+        known: files whose bytes had a result in the store before.
+        repeated: files with the same bytes as another of this scan, scored once.
+        skipped: what was left out of folders, by the reason.
+        reasons: path, status and reason of the first few failures.
+        seconds: wall time.
+        interrupted: whether it was stopped before the end.
+    """
+
+    store: Path
+    scan: int
+    model: str
+    total: int = 0
+    done: int = 0
+    verdicts: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    fresh: int = 0
+    known: int = 0
+    repeated: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    reasons: list[tuple[str, str, str]] = field(default_factory=list)
+    seconds: float = 0.0
+    interrupted: bool = False
+
+    @property
+    def failures(self) -> int:
+        """Files that could not be scored."""
+        return self.done - self.statuses[Status.OK.value]
+
+    def add(self, finding: Finding) -> None:
+        """Count one finding."""
+        self.done += 1
+        self.statuses[str(finding.status)] += 1
+        if finding.verdict is not None:
+            self.verdicts[str(finding.verdict)] += 1
+        if not finding.ok and len(self.reasons) < REASONS_KEPT:
+            self.reasons.append((finding.path, str(finding.status), finding.reason))
+
+
+class Run:
+    """The state of one scan: what waits for the CNN, what is in it, what waits to be saved."""
+
+    def __init__(
+        self,
+        store: Store,
+        number: int,
+        scorer: Scorer,
+        batch_size: int,
+        rescore: bool,
+        watcher: Watcher,
+    ) -> None:
+        self.summary = ScanSummary(store.path, number, scorer.model_id)
+        self._store = store
+        self._scorer = scorer
+        self._batch_size = max(1, batch_size)
+        self._rescore = rescore
+        self._scored: set[bytes] = set()  # digests, by this scan
+        self._taken = 0
+        self._watcher = watcher
+        self._executor = ThreadPoolExecutor(1, "detector-score")
+        self._batch: dict[str, Prepared] = {}
+        self._in_cnn: dict[str, Prepared] = {}
+        self._scores: Future[list[Finding]] | None = None
+        self._also: dict[str, list[str]] = {}  # other paths of bytes that are in one of the two
+        self._known: list[Known] = []
+        self._failed: list[Finding] = []
+        self._saved_at = time.monotonic()
+
+    def work(
+        self,
+        listing: Listing,
+        examiner: Examiner,
+        workers: int | None,
+        timeout: float,
+        stop: Callable[[], bool],
+    ) -> None:
+        """Do the whole scan, or as much as `stop` allows."""
+        self.summary.total = len(listing.inputs)
+        self.summary.skipped = listing.skipped
+        readable = [item.path for item in listing.inputs if item.status is Status.OK]
+        remote = [path for path in readable if not _is_of_this_process(path)]
+        if workers is None:
+            workers = min(available_cpus(), MOST_WORKERS)
+        with self._executor, Pool(examiner, min(workers, len(remote)), timeout=timeout) as pool:
+            for item in listing.inputs:
+                if item.status is not Status.OK:
+                    self._take(item.path, Prepared(item.path, "", item.status, item.reason))
+                elif _is_of_this_process(item.path):
+                    self._take(item.path, examiner(item.path))
+            for path, outcome in pool.run(remote, stop=stop):
+                self._take(path, outcome)
+            unfinished = bool(self._batch) or self._taken < self.summary.total
+            self.summary.interrupted = stop() and unfinished
+            if not self.summary.interrupted:
+                self._submit()
+            self._collect()
+            self._save_rest()
+
+    def _take(self, path: str, outcome: Known | Prepared | Fault) -> None:
+        self._taken += 1
+        if isinstance(outcome, Fault):
+            outcome = Prepared(path, "", Status.FAILED, outcome.reason)
+        if isinstance(outcome, Known):
+            self._known.append(outcome)
+        elif outcome.status is not Status.OK:
+            self._failed.append(self._failure(outcome, outcome.status, outcome.reason))
+        else:
+            self._enqueue(outcome)
+        if self._scores is not None and self._scores.done():
+            self._collect()
+        late = time.monotonic() - self._saved_at > _SAVE_AFTER
+        if late or len(self._known) + len(self._failed) >= _SAVE_AT:
+            self._save_rest()
+
+    def _enqueue(self, item: Prepared) -> None:
+        if item.sha256 in self._batch or item.sha256 in self._in_cnn:
+            self._also.setdefault(item.sha256, []).append(item.path)
+        elif self._is_done(item.sha256):
+            # Scored since the worker looked: by an earlier batch, or by another scan.
+            self._known.append(Known(item.path, item.sha256))
+        else:
+            self._batch[item.sha256] = item
+            if len(self._batch) >= self._batch_size:
+                self._submit()
+
+    def _is_done(self, sha256: str) -> bool:
+        if bytes.fromhex(sha256) in self._scored:
+            return True
+        if self._rescore:
+            return False
+        known = self._store.known([sha256], self._scorer.model_id, self._scorer.config_hash)
+        return bool(known)
+
+    def _submit(self) -> None:
+        """Send the batch to the CNN, after the one before is out and saved."""
+        self._collect()
+        if self._batch:
+            self._in_cnn, self._batch = self._batch, {}
+            items = list(self._in_cnn.values())
+            self._scores = self._executor.submit(self._score, items)
+
+    def _score(self, items: list[Prepared]) -> list[Finding]:
+        try:
+            return self._scorer.score_prepared(items, self._batch_size)
+        except DetectorError:
+            raise
+        except Exception as error:  # noqa: BLE001 - becomes the reason of the one file to blame
+            if len(items) == 1:
+                reason = f"scoring failed: {type(error).__name__}: {error}"
+                return [self._failure(items[0], Status.FAILED, reason)]
+            return [finding for item in items for finding in self._score([item])]
+
+    def _failure(self, item: Prepared, status: Status, reason: str) -> Finding:
+        return Finding(
+            item.path,
+            item.sha256,
+            status,
+            reason,
+            self._scorer.model_id,
+            file=item.facts,
+            notes=item.notes,
+        )
+
+    def _collect(self) -> None:
+        """Wait for the batch in the CNN, save it, and report it."""
+        if self._scores is None:
+            return
+        findings = self._scores.result()
+        thumbnails = {
+            sha256: item.thumbnail
+            for sha256, item in self._in_cnn.items()
+            if item.thumbnail is not None
+        }
+        copies = [
+            replace(finding, path=path)
+            for finding in findings
+            for path in self._also.pop(finding.sha256, ())
+        ]
+        self._put([*findings, *copies], thumbnails)
+        self._scored.update(map(bytes.fromhex, self._in_cnn))
+        self._in_cnn, self._scores = {}, None
+        self.summary.fresh += len(findings)
+        self.summary.repeated += len(copies)
+
+    def _put(self, findings: list[Finding], thumbnails: dict[str, bytes]) -> None:
+        scorer = self._scorer
+        self._store.put(findings, thumbnails, scorer.config_hash, scan=self.summary.scan)
+        for finding in findings:
+            self._report(finding, fresh=True)
+
+    def _save_rest(self) -> None:
+        """Save and report what needed no CNN: failures, and files with a known result."""
+        known, self._known = self._known, []
+        findings = [finding for item in known if (finding := self._recall(item)) is not None]
+        if findings:
+            self._store.put_paths(findings, self._scorer.config_hash, scan=self.summary.scan)
+        for finding in findings:
+            self._report(finding, fresh=False)
+            repeated = bytes.fromhex(finding.sha256) in self._scored
+            self.summary.repeated += repeated
+            self.summary.known += not repeated
+        failed, self._failed = self._failed, []
+        if failed:
+            self._put(failed, {})
+            self.summary.fresh += len(failed)
+        self._saved_at = time.monotonic()
+
+    def _recall(self, item: Known) -> Finding | None:
+        model, config_hash = self._scorer.model_id, self._scorer.config_hash
+        finding = self._store.result(item.sha256, model, config_hash)
+        if finding is not None:
+            return replace(finding, path=item.path)
+        lost = Prepared(item.path, "", Status.FAILED, "its result has left the store meanwhile")
+        self._failed.append(self._failure(lost, lost.status, lost.reason))
+        return None
+
+    def _report(self, finding: Finding, fresh: bool) -> None:
+        finding = replace(finding, path=names.printable(finding.path))
+        self.summary.add(finding)
+        self._watcher.found(finding, fresh)
+
+
+def _is_of_this_process(path: str) -> bool:
+    """Whether only this process can read a file: fsspec's `memory://` is not shared."""
+    return path.startswith("memory://")
