@@ -1,0 +1,112 @@
+"""Gathers what a file says about its own origin, channel by channel; never a part of the score.
+
+`gather` runs every channel of `CHANNELS` and every plug-in that is installed under the entry
+point group "detector.evidence". A channel that fails becomes evidence that it failed, and the
+others are not touched. No channel needs torch, and none uses the network.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+import numpy as np
+
+from detector.evidence.base import Channel, EvidenceInput, Example
+from detector.results import Asserts, Evidence, FileFacts, Trust
+
+__all__ = [
+    "CHANNELS",
+    "CHANNEL_FAILED",
+    "PLUGIN_GROUP",
+    "Channel",
+    "EvidenceInput",
+    "Example",
+    "channel",
+    "gather",
+    "plugins",
+]
+
+PLUGIN_GROUP = "detector.evidence"
+CHANNEL_FAILED = "channel_failed"
+
+# In the order in which a reader meets them: signed claims, labels that the law demands, plain
+# metadata, then what is measured.
+CHANNELS: dict[str, str] = {
+    "c2pa": "detector.evidence.c2pa",
+    "aigc_label": "detector.evidence.aigc_label",
+    "metadata": "detector.evidence.metadata",
+    "watermark": "detector.evidence.watermark",
+    "compression": "detector.evidence.compression",
+    "spectrum": "detector.evidence.spectrum",
+}
+
+
+def gather(
+    data: bytes,
+    rgb: np.ndarray | None = None,
+    facts: FileFacts | None = None,
+    *,
+    trust_list: str | None = None,
+) -> list[Evidence]:
+    """All evidence that one file carries, in the channels' order; never raises for bad files.
+
+    Args:
+        data: the file's bytes; may be no image at all.
+        rgb: (H, W, 3) uint8 upright RGB, if the caller has decoded the file already.
+        facts: the container's facts, if the caller has them.
+        trust_list: PEM certificates that C2PA signers are checked against.
+
+    A channel that fails gives one piece of evidence of kind "channel_failed" that names the
+    error. An empty list means that nothing was found, which says nothing about the image.
+    """
+    item = EvidenceInput(data, facts, rgb, trust_list)
+    found: list[Evidence] = []
+    for name, module in CHANNELS.items():
+        found += _run(name, module, item)
+    for name, point in plugins().items():
+        found += _run(name, point, item)
+    return found
+
+
+def channel(name: str) -> Channel:
+    """The built-in channel or plug-in of that name; raises KeyError, or whatever it raises."""
+    return _load(name, CHANNELS[name] if name in CHANNELS else plugins()[name])
+
+
+@lru_cache(maxsize=1)
+def plugins() -> dict[str, EntryPoint]:
+    """Installed plug-ins by name, not yet loaded; a built-in name cannot be taken."""
+    points = entry_points(group=PLUGIN_GROUP)
+    return {p.name: p for p in sorted(points, key=lambda p: p.name) if p.name not in CHANNELS}
+
+
+def _load(name: str, where: str | EntryPoint) -> Channel:
+    if isinstance(where, EntryPoint):
+        return cast(Channel, where.load())
+    return cast(Channel, importlib.import_module(where))
+
+
+def _run(name: str, where: str | EntryPoint, item: EvidenceInput) -> list[Evidence]:
+    try:
+        found = list(_load(name, where).find(item))
+        strange = next((e for e in found if not isinstance(e, Evidence)), None)
+        if strange is not None:
+            raise TypeError(f"the channel gave a {type(strange).__name__}, not Evidence")
+    except Exception as error:  # noqa: BLE001 - one channel's fault must not lose the others
+        return [_failed(name, error)]
+    return found
+
+
+def _failed(name: str, error: Exception) -> Evidence:
+    return Evidence(
+        kind=CHANNEL_FAILED,
+        channel=name,
+        asserts=Asserts.UNKNOWN,
+        issuer="",
+        trust=Trust.INFERRED,
+        raw={"error": type(error).__name__, "detail": str(error)[:500]},
+        caveat="This channel could not do its work; it says nothing about the image.",
+    )
