@@ -1,0 +1,98 @@
+"""Bundles are complete, unaltered and replaceable, or refused with the cure named."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from detector.errors import BundleError
+from detector.weights import ASSETS, DEFAULT_BUNDLE, installed_bundles, load_bundle
+from tests.bundles import untrained_bundle
+
+
+def edit(folder: Path, **changes: object) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_bundle_folder_is_used_by_naming_it(tmp_path: Path) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1", size=96)
+    bundle = load_bundle(folder)
+    assert bundle.id == "own_v1"
+    assert bundle.preprocess.size == 96
+    assert bundle.build_model() is not None
+
+
+def test_altered_weights_are_refused(tmp_path: Path) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1")
+    data = bytearray((folder / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (folder / "model.safetensors").write_bytes(bytes(data))
+    with pytest.raises(BundleError, match="altered"):
+        load_bundle(folder).build_model()
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(BundleError, match=r"model\.safetensors"):
+        load_bundle(folder).build_model()
+
+
+def test_unknown_bundles_list_the_known_ones() -> None:
+    with pytest.raises(BundleError, match=DEFAULT_BUNDLE):
+        load_bundle("no_such_bundle")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 99}, "format 99"),
+        ({"preprocess": {"sizes": 3}}, "sizes"),
+    ],
+)
+def test_foreign_configs_are_refused(tmp_path: Path, changes: dict, message: str) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1")
+    edit(folder, **changes)
+    with pytest.raises(BundleError, match=message):
+        _ = load_bundle(folder).preprocess
+
+
+def test_incomplete_and_broken_configs_are_refused(tmp_path: Path) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1")
+    file = folder / "config.json"
+    whole = json.loads(file.read_text())
+    file.write_text(json.dumps({k: v for k, v in whole.items() if k != "fusion"}))
+    with pytest.raises(BundleError, match="fusion"):
+        load_bundle(folder)
+    file.write_text("{")
+    with pytest.raises(BundleError, match="JSON"):
+        load_bundle(folder)
+
+
+def test_the_config_hash_follows_what_decides_and_nothing_else(tmp_path: Path) -> None:
+    folder = untrained_bundle(tmp_path / "own_v1")
+    first = load_bundle(folder).config_hash
+    edit(folder, evaluation={"auc": 0.5})
+    assert load_bundle(folder).config_hash == first
+    edit(folder, fusion={"bias": 0.1, "whole": 0.5, "native": 0.5})
+    assert load_bundle(folder).config_hash != first
+
+
+def test_the_shipped_bundles_are_whole_and_small() -> None:
+    assert DEFAULT_BUNDLE in installed_bundles()
+    for name in installed_bundles():
+        bundle = load_bundle(name)
+        assert bundle.id == name
+        assert bundle.build_model() is not None
+        assert bundle.card().strip()
+        assert (ASSETS / name / "model.safetensors").stat().st_size <= 25 * 2**20
+
+
+def test_reading_a_config_loads_no_torch() -> None:
+    code = "import detector.weights as w, sys; w.load_bundle(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
