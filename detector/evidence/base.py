@@ -10,6 +10,9 @@ from typing import Protocol
 import numpy as np
 
 from detector.errors import ImageError
+from detector.evidence.blocks import Blocks, read_blocks
+from detector.evidence.exif import Exif, read_exif
+from detector.evidence.xmp import Packet, read_xmp
 from detector.images import Limits, read_image, sniff
 from detector.results import Asserts, Evidence, FileFacts
 
@@ -39,6 +42,21 @@ class EvidenceInput:
     def kind(self) -> str | None:
         """The file's type by content, as in `FileFacts.format`; None when unknown."""
         return sniff(self.data)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The file's metadata blocks, as far as they can be read."""
+        return read_blocks(self.kind, self.data)
+
+    @cached_property
+    def exif(self) -> tuple[Exif, ...]:
+        """The EXIF blocks; honest files have at most one."""
+        return tuple(read_exif(block) for block in self.blocks.exif[:4])
+
+    @cached_property
+    def xmp(self) -> tuple[Packet, ...]:
+        """The XMP packets; long ones are split in two."""
+        return tuple(read_xmp(packet) for packet in self.blocks.xmp[:8])
 
     @cached_property
     def rgb(self) -> np.ndarray | None:
