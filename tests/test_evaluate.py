@@ -6,6 +6,8 @@ import argparse
 import io
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -228,7 +230,8 @@ def test_a_folder_without_an_evaluation_is_refused(tmp_path: Path) -> None:
 
 # --- table ----------------------------------------------------------------------------------
 
-texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=8)
+# NUL is left out: no path holds it, and the csv module of Python 3.10 cannot read it.
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 rows_of_any_kind = st.builds(
     ScoreRow,
     key=texts,
@@ -250,7 +253,7 @@ rows_of_any_kind = st.builds(
 
 
 @given(st.lists(rows_of_any_kind, max_size=5), st.sampled_from(["t.csv", "t.csv.gz", "t.parquet"]))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 def test_a_table_reads_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, rows: list[ScoreRow], name: str
 ) -> None:
@@ -453,3 +456,11 @@ def test_the_command_measures_a_benchmark_and_recomputes_it(
 def test_the_command_refuses_what_makes_no_sense(arguments: list[str]) -> None:
     with pytest.raises(UsageError):
         command.run(parsed(*arguments))
+
+
+def test_figures_are_computed_without_loading_torch_or_scikit_learn() -> None:
+    code = (
+        "import sys, detector.evaluate, detector.cli.evaluate;"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'sklearn', 'matplotlib')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -81,7 +81,8 @@ def write_table(rows: Iterable[ScoreRow], path: Path) -> None:
         _pyarrow().parquet.write_table(_columns(records), path)
         return
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    # RFC 4180's line ends: with "\n" alone, Pythons before 3.13 leave a lone "\r" unquoted.
+    writer = csv.writer(out, lineterminator="\r\n")
     writer.writerow(_NAMES)
     writer.writerows(tuple("" if v is None else v for v in record) for record in records)
     data = out.getvalue().encode()
