@@ -165,8 +165,8 @@ def train(
     folder: str | Path,
     *,
     teacher: TeacherFeatures | None = None,
-    validate_every: int = 500,
-    validation_rows: int = 400,
+    validate_every: int = 700,
+    validation_rows: int = 300,
     minutes: float | None = None,
     progress: Callable[[int, dict[str, Any]], None] = lambda step, log: None,
 ) -> Path:
