@@ -1,0 +1,68 @@
+"""Making HTML and embedded JSON in which nothing that a file says can become code."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any
+
+from detector.names import one_line
+
+
+class Html(str):
+    """Text that is already HTML. Everything else is escaped when it enters an element."""
+
+    __slots__ = ()
+
+
+_VOID = {"br", "col", "hr", "img", "input", "meta"}
+
+Child = Html | str | int | None
+
+
+def element(tag: str, *children: Child, **attributes: str | int | bool | None) -> Html:
+    """An element; children and attribute values that are not `Html` are escaped.
+
+    A trailing underscore in an attribute's name is dropped and others become hyphens
+    (`class_`, `aria_label`); True gives a bare attribute, None and False give none.
+    """
+    head = tag
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        name = name.rstrip("_").replace("_", "-")
+        head += f" {name}" if value is True else f' {name}="{escape(str(value))}"'
+    if tag in _VOID:
+        return Html(f"<{head}>")
+    return Html(f"<{head}>{join(*children)}</{tag}>")
+
+
+def join(*children: Child) -> Html:
+    """Put children beside each other, escaping those that are not `Html`."""
+    return Html("".join(_child(child) for child in children if child is not None))
+
+
+def _child(child: Html | str | int) -> str:
+    return child if isinstance(child, Html) else escape(str(child))
+
+
+def escape(text: str) -> Html:
+    """Text for an element or a quoted attribute, with hidden characters written out."""
+    return Html(html.escape(one_line(text), quote=True))
+
+
+def name(text: str) -> Html:
+    """A file's name or path, kept from reordering the text around it."""
+    return element("bdi", text, class_="path")
+
+
+def embedded_json(value: Any) -> Html:
+    """JSON for a data block: ASCII only, and with no character that HTML gives a meaning.
+
+    Raises:
+        ValueError: on NaN or an infinity, which JSON cannot carry.
+    """
+    text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return Html(text)
