@@ -14,7 +14,9 @@ from typing import cast
 
 import numpy as np
 
-from detector.evidence.base import Channel, EvidenceInput, Example
+from detector.errors import DetectorError
+from detector.evidence.base import HEADER_LIMITS, Channel, EvidenceInput, Example
+from detector.images import read_header
 from detector.results import Asserts, Evidence, FileFacts, Trust
 
 __all__ = [
@@ -62,13 +64,20 @@ def gather(
     A channel that fails gives one piece of evidence of kind "channel_failed" that names the
     error. An empty list means that nothing was found, which says nothing about the image.
     """
-    item = EvidenceInput(data, facts, rgb, trust_list)
+    item = EvidenceInput(data, facts or _facts(data), rgb, trust_list)
     found: list[Evidence] = []
     for name, module in CHANNELS.items():
         found += _run(name, module, item)
     for name, point in plugins().items():
         found += _run(name, point, item)
     return found
+
+
+def _facts(data: bytes) -> FileFacts | None:
+    try:
+        return read_header(data, HEADER_LIMITS)
+    except DetectorError:
+        return None
 
 
 def channel(name: str) -> Channel:

@@ -19,6 +19,8 @@ from detector.results import Asserts, Evidence, FileFacts
 # What a channel may decode by itself: pixels and their copies stay within a few hundred
 # megabytes. A caller that has already decoded a larger image hands its pixels in.
 PIXEL_LIMITS = Limits(max_pixels=36_000_000, min_side=1)
+# A header costs nothing, so evidence is read from files too small or large to be scored.
+HEADER_LIMITS = Limits(max_pixels=2**40, min_side=1)
 
 
 @dataclass(frozen=True)
