@@ -88,6 +88,8 @@ class TwoViewNet(nn.Module):
         self.top_norm = _norm(1280)
         self.taps = frozenset(ends[stage] for stage in tap_stages)
         self.features = 1280 + 2 * sum(STAGES[stage][4] for stage in tap_stages)
+        # The statistics differ in scale by orders of magnitude; linear heads need them alike.
+        self.feature_norm = nn.BatchNorm1d(self.features, momentum=0.05)
         self.dropout = dropout
         self.heads = nn.ModuleDict({view: nn.Linear(self.features, 1) for view in VIEWS})
 
@@ -99,9 +101,11 @@ class TwoViewNet(nn.Module):
             x = block(x)
             if index in self.taps:
                 flat = x.flatten(2)
-                statistics += [flat.mean(2), flat.std(2)]
+                # The small constant bounds the gradient where a channel is flat.
+                statistics += [flat.mean(2), (flat.var(2) + 1e-4).sqrt()]
         x = F.relu6(self.top_norm(self.top(x))).mean((2, 3))
-        return torch.cat([x, *statistics], dim=1)
+        features: Tensor = self.feature_norm(torch.cat([x, *statistics], dim=1))
+        return features
 
     def forward(self, x: Tensor, view: str) -> Tensor:
         """(B, 3, S, S) float RGB in [-1, 1] to (B,) logits of the head for `view`."""

@@ -67,7 +67,7 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
         UsageError: tensors are missing or have another shape.
     """
     renamed = {our_name(k): v for k, v in read_lite0(path).items() if our_name(k)}
-    trunk = {k for k in net.state_dict() if not k.startswith("heads.")}
+    trunk = {k for k in net.state_dict() if not k.startswith(("heads.", "feature_norm."))}
     if trunk != set(renamed):
         odd = sorted(trunk.symmetric_difference(renamed))[:4]
         raise UsageError(f"{path}: other tensors than EfficientNet-Lite0's: {odd}")

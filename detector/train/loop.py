@@ -80,7 +80,7 @@ def optimizer_for(net: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
         if parameter.requires_grad:
-            head = "heads." in name or "distil" in name
+            head = "heads." in name
             groups.setdefault((head, parameter.ndim > 1), []).append(parameter)
     return torch.optim.AdamW(
         [
@@ -102,6 +102,10 @@ class Trainee(nn.Module):
         super().__init__()
         self.net = net
         self.distil = nn.Linear(net.features, teacher_width) if teacher_width else None
+        if self.distil is not None:
+            # Standardised targets: zero is the best guess before anything was learnt.
+            nn.init.zeros_(self.distil.weight)
+            nn.init.zeros_(self.distil.bias)
 
 
 def step_loss(
