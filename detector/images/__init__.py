@@ -20,7 +20,8 @@ from detector.errors import ImageError
 from detector.images import containers, pixels
 from detector.images.containers import sniff
 from detector.images.containers.base import damaged
-from detector.images.decoders import Opened, open_container
+from detector.images.containers.ifd import ORIENTATION
+from detector.images.decoders import Opened, open_container, translated
 from detector.images.sources import read_bytes
 from detector.results import FileFacts, Status
 
@@ -93,7 +94,9 @@ def read_header(data: bytes, limits: Limits = DEFAULT_LIMITS) -> FileFacts:
     return _open(data, limits).facts
 
 
-def decoded_from_pixels(image: Image.Image | np.ndarray) -> DecodedImage:
+def decoded_from_pixels(
+    image: Image.Image | np.ndarray, limits: Limits = DEFAULT_LIMITS
+) -> DecodedImage:
     """Wrap pixels that came without a file, as format "PIXELS".
 
     A PIL image may have any mode that a file may have; an orientation in its EXIF is applied.
@@ -102,16 +105,19 @@ def decoded_from_pixels(image: Image.Image | np.ndarray) -> DecodedImage:
     """
     if isinstance(image, Image.Image):
         mode = image.mode
-        orientation = image.getexif().get(0x0112, 1)
-        rgb, notes = pixels.to_rgb(image)
+        with translated(*image.size):
+            image.load()
+            # Asked after loading: some plug-ins turn the image, and then drop the tag.
+            orientation = image.getexif().get(ORIENTATION, 1)
+            rgb, notes = pixels.to_rgb(image)
         rgb = pixels.upright(rgb, orientation if orientation in range(1, 9) else 1)
     else:
-        mode, orientation = "RGB", 1
+        mode = "RGB"
         rgb, notes = pixels.from_array(np.asarray(image))
     if not rgb.size:
         raise ImageError(Status.EMPTY, "The image has no pixels.")
     height, width = rgb.shape[:2]
-    _check_size(width, height, DEFAULT_LIMITS)
+    _check_size(width, height, limits)
     rgb = rgb.copy()  # the caller may go on writing into its own array
     rgb.flags.writeable = False
     digest = hashlib.sha256(rgb.data).hexdigest()

@@ -31,6 +31,7 @@ from detector.errors import ImageError, MissingExtraError
 from detector.images import pixels
 from detector.images.containers import Container
 from detector.images.containers.base import damaged, truncated, unsupported
+from detector.images.containers.ifd import ORIENTATION
 from detector.images.containers.jpeg import with_tail
 from detector.results import FileFacts, Status
 
@@ -56,8 +57,10 @@ _ANIMATED = "animated: the first of {} frames was scored"
 _CUT = re.compile(r"truncated|end of file|not enough (image )?data|premature", re.IGNORECASE)
 _UNKNOWN = re.compile(r"unknown pixel mode|unknown data org|unsupported|cannot handle", re.I)
 
-# Any bytes do that are no run of zero bits and hold no marker.
-_TAIL = bytes(range(1, 255)) * 4
+# What a JPEG decoder that ran dry would take for blocks: no run of zero bits. The 0 keeps a 0xFF
+# before it from making a marker; the restart markers serve a decoder that waits for one.
+_JUNK = bytes(range(1, 255))
+_TAIL = b"\0" + _JUNK + b"".join(b"\xff" + bytes([0xD0 + i]) + _JUNK for i in range(8))
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Opened:
 
     def decode(self) -> tuple[np.ndarray, tuple[str, ...]]:
         """(H, W, 3) uint8 RGB as stored, and notes; raises `ImageError`."""
-        with _translated(self.facts.width, self.facts.height):
+        with translated(self.facts.width, self.facts.height):
             if isinstance(self.image, _Heif):
                 return pixels.to_rgb(self.image.loaded())
             if self.container.depth > 8 and not _is_premultiplied(self.image):
@@ -91,7 +94,7 @@ class Opened:
 
 def open_container(container: Container, data: bytes) -> Opened:
     """Let the decoder read its header; raises `ImageError`."""
-    with _translated(container.width, container.height):
+    with translated(container.width, container.height):
         image = _Heif(container) if container.kind == "HEIF" else _open(container)
         frames, orientation = container.frames, container.orientation
         if container.kind == "AVIF":
@@ -101,7 +104,7 @@ def open_container(container: Container, data: bytes) -> Opened:
         width, height = image.size
         mode = image.mode
     if container.depth > 8 and not mode.startswith("I;16"):
-        mode = f"{mode};{container.depth}"
+        mode = f"{'LA' if _is_grey_alpha(image) else mode};{container.depth}"
     if orientation >= 5:
         width, height = height, width
     facts = FileFacts(
@@ -120,7 +123,7 @@ def open_container(container: Container, data: bytes) -> Opened:
 
 
 @contextmanager
-def _translated(width: int, height: int) -> Iterator[None]:
+def translated(width: int, height: int) -> Iterator[None]:
     """Turn whatever a decoder raises, while inside, into an `ImageError`."""
     try:
         yield
@@ -145,11 +148,7 @@ def _translated(width: int, height: int) -> Iterator[None]:
 
 
 def _open(container: Container) -> ImageFile.ImageFile:
-    image = _PLUGINS[container.kind](io.BytesIO(container.pixel_file()))
-    if container.kind == "TIFF" and min(image.size) > 0:
-        # Ready memory spares the plug-in its own limit, which warns and is global.
-        image.im = Image.new(image.mode, image.size).im
-    return image
+    return _PLUGINS[container.kind](io.BytesIO(container.pixel_file()))
 
 
 def _load(image: ImageFile.ImageFile) -> None:
@@ -157,6 +156,9 @@ def _load(image: ImageFile.ImageFile) -> None:
 
     Pillow raises by itself, unless some other code of the process made it lenient.
     """
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        # Ready memory spares the plug-in its own limit, which warns and is global.
+        image.im = Image.new(image.mode, image.size).im
     if image.format not in _FED or image.fp is None:
         image.load()
         return
@@ -195,6 +197,12 @@ def _is_premultiplied(image: ImageFile.ImageFile) -> bool:
     return bool(image.tile) and _raw_mode(image.tile[0]).startswith("RGBa")
 
 
+def _is_grey_alpha(image: ImageFile.ImageFile | _Heif) -> bool:
+    # Pillow opens such PNGs as RGBA.
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    return bool(tiles) and _raw_mode(tiles[0]).startswith("LA;16")
+
+
 def _raw_mode(tile: ImageFile._Tile) -> str:
     args = tile.args[0] if isinstance(tile.args, tuple) else tile.args
     return args if isinstance(args, str) else ""
@@ -229,9 +237,8 @@ def _deep_samples(container: Container, image: ImageFile.ImageFile) -> np.ndarra
     if image.mode.startswith("I;16"):
         _load(image)
         return np.asarray(image).astype(np.uint16)[:, :, None]
-    if image.mode == "LA":
-        # There is no swapped raw mode, but RGBA has as many bytes a pixel.
-        image._mode = "RGBA"
+    if _is_grey_alpha(image):
+        # This raw mode cannot be swapped, but plain RGBA has as many bytes a pixel.
         image.tile = [tile._replace(args="RGBA") for tile in image.tile]
         _load(image)
         pairs = np.asarray(image).astype(np.uint16)
@@ -257,7 +264,7 @@ def _from_avif(image: ImageFile.ImageFile | _Heif) -> tuple[int, int]:
     """Frames and orientation, which the decoder takes from the format's own properties."""
     orientation = 1
     if isinstance(image, Image.Image):
-        orientation = image.getexif().get(0x0112, 1)
+        orientation = image.getexif().get(ORIENTATION, 1)
     return int(getattr(image, "n_frames", 1)), orientation
 
 

@@ -105,6 +105,13 @@ def _entry(data: bytes, form: Layout, at: int) -> Entry:
     return Entry(tag, kind, count, place, raw)
 
 
+def short(form: Layout, tag: int, value: int) -> Entry:
+    """An entry that holds one 16-bit number in its own record."""
+    raw = form.bytes_of(tag, 2) + form.bytes_of(3, 2) + form.bytes_of(1, form.offset_size)
+    raw += form.bytes_of(value, 2) + bytes(form.offset_size - 2)
+    return Entry(tag, 3, 1, 0, raw)
+
+
 def numbers(data: bytes, form: Layout, entry: Entry) -> np.ndarray:
     """The entry's value as (count,) uint64; raises `ImageError` when it is not integers."""
     if entry.kind not in _UNSIGNED:

@@ -37,6 +37,7 @@ _DROPPED = set(range(0xE1, 0xF0)) - {0xEE} | {0xFE}
 
 # After a scan, the next marker that is neither stuffing, restart nor fill.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_NOT_FILL = re.compile(rb"[^\xff]")
 
 # ITU-T T.81 table K.1, which the Independent JPEG Group scales by quality.
 # fmt: off
@@ -118,8 +119,7 @@ def _to_end(data: bytes, walk: _Walk) -> None:
         at = data.find(b"\xff", at)
         if at < 0:
             raise truncated("it ends before the JPEG's end marker")
-        while data[at + 1] == 0xFF:
-            at += 1
+        at = _after_fill(data, at)
         marker = data[at + 1]
         if marker == _EOI:
             if not walk.scans:
@@ -133,13 +133,24 @@ def _to_end(data: bytes, walk: _Walk) -> None:
             raise truncated("it ends inside a JPEG segment")
         if end < at + 4:
             raise damaged("a JPEG segment has no room for its length")
-        _segment(walk, marker, data[at + 4 : end])
+        try:
+            _segment(walk, marker, data[at + 4 : end])
+        except IndexError as fault:
+            raise damaged("a JPEG segment is shorter than its content") from fault
         if marker == _SOS:
             end = _scan_end(data, end)
         if marker not in _DROPPED and marker != _DNL:
             walk.parts.append(view[at:end])
         at = end
     raise damaged(f"the JPEG has more than {_MAX_SEGMENTS} segments")
+
+
+def _after_fill(data: bytes, at: int) -> int:
+    """The last 0xFF of a run of them: any number may precede a marker."""
+    found = _NOT_FILL.search(data, at)
+    if found is None:
+        raise IndexError
+    return found.start() - 1
 
 
 def _scan_end(data: bytes, start: int) -> int:

@@ -9,6 +9,7 @@ from detector.images.containers.base import MAX_PARTS, Container, damaged, trunc
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _STRIP_COUNTS, _TILE_OFFSETS, _TILE_COUNTS = 273, 279, 324, 325
+_SAMPLES, _MAX_SAMPLES = 277, 6
 _PLANAR, _SUB_IFDS, _SAMPLE_FORMAT, _DNG_VERSION = 284, 330, 339, 50706
 
 # Layout, colour map, fax options, predictor, JPEG tables, YCbCr: nothing that is for people.
@@ -24,6 +25,8 @@ _SAMPLE_FORMATS = {2: "signed", 3: "floating-point", 5: "complex", 6: "complex"}
 def parse(data: bytes) -> Container:
     """Read a TIFF's facts; raises `ImageError`, also when a strip or tile is missing."""
     form = ifd.layout(data)
+    if form.big and form.order == ">":
+        raise unsupported("a big-endian BigTIFF")
     entries, following = ifd.read_directory(data, form, form.first)
     page = _Page(data, form, entries)
     _refuse_raw_photographs(data, page)
@@ -38,7 +41,13 @@ def parse(data: bytes) -> Container:
         raise unsupported(f"a TIFF of {depth} bits per sample")
     if depth > 8 and page.one(_PLANAR, 1) == 2:
         raise unsupported(f"a TIFF of {depth} bits per sample in separate planes")
+    if page.one(_SAMPLES, 1) > _MAX_SAMPLES:
+        raise unsupported(f"a TIFF of {page.one(_SAMPLES, 1)} samples per pixel")
     _require_pixels(data, page)
+    inverted = depth > 8 and page.one(_PHOTOMETRIC, 0) == 0
+    if inverted:
+        # The decoder knows 16-bit greyscale with 0 for black only; ours turns it round.
+        entries[_PHOTOMETRIC] = ifd.short(form, _PHOTOMETRIC, 1)
     return Container(
         kind="TIFF",
         width=page.one(_WIDTH, 0),
@@ -48,7 +57,7 @@ def parse(data: bytes) -> Container:
         orientation=ifd.orientation_of(data, form, entries),
         lossless=compression in _LOSSLESS,
         depth=max(8, depth),
-        inverted=depth > 8 and page.one(_PHOTOMETRIC, 0) == 0,
+        inverted=inverted,
     )
 
 
