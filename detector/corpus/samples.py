@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -37,7 +37,7 @@ class Sample:
     kind: str
     split: str
     pair: bool
-    read: Callable[[], bytes]
+    read: Callable[[], bytes] = field(compare=False)
     group: str = ""
 
 

@@ -28,6 +28,7 @@ def markdown(manifest: Manifest) -> str:
         _counts("Kind", manifest.rows, lambda r: r.kind),
         _counts("Generator", (r for r in manifest.rows if r.label), lambda r: r.generator),
         _counts("Year of first publication", manifest.rows, _year, by_number=True),
+        _counts("Real images by date", (r for r in manifest.rows if not r.label), _age),
         _counts("Format", manifest.rows, lambda r: r.format),
         _counts("Longer side, pixels", manifest.rows, _side, by_number=True),
         _counts("Licence, in the source's words", manifest.rows, lambda r: r.licence),
@@ -153,6 +154,15 @@ def _number(name: str) -> int:
 def _year(row: Row) -> str:
     year = row.date.removeprefix("exif:")[:4]
     return "to 2011" if year and year < "2012" else year
+
+
+def _age(row: Row) -> str:
+    date = row.date.removeprefix("exif:")
+    if not date:
+        return ""
+    # Before that month no diffusion model was in public use. A bare 2021 proves nothing.
+    early = date[:7] < "2021-07" if len(date) > 4 else date < "2021"
+    return "before July 2021" if early else "July 2021 or later"
 
 
 def _side(row: Row) -> str:
