@@ -17,6 +17,13 @@ SCHEMA_VERSION = 1
 # How long one scan waits for another's batch to be written.
 BUSY_SECONDS = 60.0
 
+_CURES = {
+    "locked": ": another program holds it; try again when that has ended",
+    "full": ": free some space; what was saved before is safe",
+    "readonly": ": it was opened for reading, or may not be written",
+    "unable to open": ": is its folder there and writable?",
+}
+
 _SCHEMA = """
 CREATE TABLE scans (
     id INTEGER PRIMARY KEY, tool TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
@@ -33,10 +40,10 @@ CREATE TABLE results (
     sha256 TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
     status TEXT NOT NULL, reason TEXT NOT NULL, score REAL, probability REAL, lr REAL,
     verdict TEXT, verdict_code TEXT, spread REAL, detail TEXT NOT NULL,
-    tool TEXT NOT NULL, written TEXT NOT NULL, PRIMARY KEY (sha256, model, config_hash));
+    written TEXT NOT NULL, PRIMARY KEY (sha256, model, config_hash));
 CREATE TABLE thumbnails (sha256 TEXT PRIMARY KEY, webp BLOB NOT NULL);
 CREATE TABLE evidence (
-    sha256 TEXT PRIMARY KEY, items TEXT NOT NULL, tool TEXT NOT NULL, written TEXT NOT NULL);
+    sha256 TEXT PRIMARY KEY, items TEXT NOT NULL, written TEXT NOT NULL);
 """
 
 
@@ -132,8 +139,11 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StoreError(f"{path}: {error} (is the disk full, or the file locked?)") from error
+        cure = next((cure for word, cure in _CURES.items() if word in str(error)), "")
+        raise StoreError(f"{path}: {error}{cure}") from error
     except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise  # our own mistake, such as a value that SQLite does not take
         raise StoreError(
             f"{path} is not a result store, or is damaged ({error}): name another file with --store"
         ) from error

@@ -59,8 +59,8 @@ def _is_text(path: str) -> bool:
 
 
 def _hides(character: str) -> bool:
-    # Cc control, Cf format (direction marks, zero-width), Cs surrogate, Zl and Zp separators.
-    return unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    # Control and format characters, surrogates, unassigned and private ones; wide spaces stay.
+    return not character.isprintable() and unicodedata.category(character) != "Zs"
 
 
 def _escape(character: str) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import detector as package
 from detector.examine import Examiner
 from detector.images import DEFAULT_LIMITS, Limits
 from detector.inputs import Filters, expand
@@ -88,7 +89,13 @@ def scan(
         outputs = [f"{store.path}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")]
         listing = expand(roots, filters, own=[*outputs, *own], on_count=watcher.listing)
         watcher.listed(listing)
-        number = store.begin_scan(scorer.model_id, scorer.config_hash, command=command, roots=roots)
+        number = store.begin_scan(
+            scorer.model_id,
+            scorer.config_hash,
+            tool=package.__version__,
+            command=command,
+            roots=roots,
+        )
         examiner = Examiner(
             store.path.absolute(),
             scorer.model_id,

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import detector
 from detector import database, names, records
 from detector.results import Evidence, Finding, Status
 
@@ -125,12 +124,18 @@ class Store:
     # Writing
 
     def begin_scan(
-        self, model: str, config_hash: str, *, command: str = "", roots: Sequence[str] = ()
+        self,
+        model: str,
+        config_hash: str,
+        *,
+        tool: str = "",
+        command: str = "",
+        roots: Sequence[str] = (),
     ) -> int:
-        """Note that a scan starts; gives its number."""
+        """Note that a scan starts; gives its number. The arguments are those of `ScanInfo`."""
         shown = [names.printable(root) for root in roots]
         row = (
-            detector.__version__,
+            tool,
             model,
             config_hash,
             names.printable(command),
@@ -160,7 +165,6 @@ class Store:
         config_hash: str = "",
         *,
         scan: int | None = None,
-        model: str | None = None,
     ) -> None:
         """Write a batch in one transaction: all of it is there afterwards, or none.
 
@@ -169,16 +173,14 @@ class Store:
             thumbnails: WebP bytes by sha256.
             config_hash: of the model's settings.
             scan: number of the scan that saw these files.
-            model: the model's id for findings that do not name one, as failures may.
         """
         now = _now()
         with self._transaction() as connection:
             for finding in findings:
-                name = finding.model or model or ""
                 if finding.sha256:
-                    _put_result(connection, finding, name, config_hash, now)
+                    _put_result(connection, finding, config_hash, now)
                 if finding.path:
-                    _put_file(connection, finding, name, config_hash, scan)
+                    _put_file(connection, finding, config_hash, scan)
             connection.executemany(
                 "INSERT INTO thumbnails VALUES (?, ?) "
                 "ON CONFLICT (sha256) DO UPDATE SET webp = excluded.webp",
@@ -191,13 +193,13 @@ class Store:
         """Note that these paths hold bytes whose results are here already."""
         with self._transaction() as connection:
             for finding in findings:
-                _put_file(connection, finding, finding.model, config_hash, scan)
+                _put_file(connection, finding, config_hash, scan)
 
     def put_evidence(self, sha256: str, items: Sequence[Evidence]) -> None:
         """Keep what a file says about its origin, replacing what was kept before."""
-        row = (sha256, records.evidence_to_json(list(items)), detector.__version__, _now())
+        row = (sha256, records.evidence_to_json(list(items)), _now())
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)", row)
+            connection.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?)", row)
 
     # Reading
 
@@ -272,7 +274,9 @@ class Store:
 
     def _query(self, sql: str, values: Sequence[Any] | Mapping[str, Any]) -> Iterator[sqlite3.Row]:
         with database.told(self.path):
-            yield from self._connection.execute(sql, values)
+            # `yield from` would close the cursor of a reader that stops early, too late to do so.
+            for row in self._connection.execute(sql, values):  # noqa: UP028
+                yield row
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -289,13 +293,13 @@ class Store:
 
 
 def _put_result(
-    connection: sqlite3.Connection, finding: Finding, model: str, config_hash: str, now: str
+    connection: sqlite3.Connection, finding: Finding, config_hash: str, now: str
 ) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             finding.sha256,
-            model,
+            finding.model,
             config_hash,
             str(finding.status),
             finding.reason,
@@ -306,18 +310,13 @@ def _put_result(
             finding.verdict_code,
             finding.spread,
             records.finding_to_detail(finding),
-            detector.__version__,
             now,
         ),
     )
 
 
 def _put_file(
-    connection: sqlite3.Connection,
-    finding: Finding,
-    model: str,
-    config_hash: str,
-    scan: int | None,
+    connection: sqlite3.Connection, finding: Finding, config_hash: str, scan: int | None
 ) -> None:
     location = names.location(finding.path)
     key = (names.printable(location), names.pack(location))
@@ -330,7 +329,7 @@ def _put_file(
             *key,
             names.printable(finding.path),
             finding.sha256,
-            model,
+            finding.model,
             config_hash,
             str(finding.status),
             finding.reason,

@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
         console.print(Text(line))
     for package in found.packages:
         console.print(
-            Text(f"{package} is not installed: pip install 'aigi-detector[demo]'", style="yellow")
+            Text(f"{package} is not installed: pip install 'aigi-detector[demo]'", style="yellow"),
+            soft_wrap=True,
         )
     if found.lacking:
         console.print(Text(f"left out, not the listed bytes: {', '.join(found.lacking)}"))

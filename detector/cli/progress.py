@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections import Counter
+import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 
 from rich.console import Console, RenderableType
@@ -15,7 +16,6 @@ from rich.progress import (
     SpinnerColumn,
     Task,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Table
 from rich.text import Text
@@ -37,36 +37,60 @@ LIMITS_OF_THE_TOOL = (
 )
 
 
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f} files/s", style="cyan")
+class _Pace:
+    """Files a second over the last half minute: batches arrive in bursts, so not from the last."""
+
+    WINDOW = 30.0
+
+    def __init__(self) -> None:
+        self._marks: deque[tuple[float, float]] = deque()
+
+    def note(self, done: float) -> None:
+        """Remember how far the scan is now."""
+        now = time.monotonic()
+        while len(self._marks) > 1 and now - self._marks[0][0] > self.WINDOW:
+            self._marks.popleft()
+        self._marks.append((now, done))
+
+    def rate(self, done: float) -> float | None:
+        """Files a second; None until there is something to go by."""
+        if not self._marks:
+            return None
+        since, before = self._marks[0]
+        spent = time.monotonic() - since
+        return (done - before) / spent if spent > 1 and done > before else None
 
 
-class _Left(TimeRemainingColumn):
+class _PaceColumn(ProgressColumn):
+    def __init__(self, pace: _Pace) -> None:
+        self._pace = pace
+        super().__init__()
+
     def render(self, task: Task) -> Text:
-        left = super().render(task)
-        return left + Text(" left", style=left.style) if ":" in left.plain else Text()
+        rate = self._pace.rate(task.completed)
+        if rate is None or task.remaining is None:
+            return Text()
+        return Text(f"{rate:.1f} files/s, {duration(task.remaining / rate)} left", style="cyan")
 
 
 class _Bar(Progress):
     """A bar with the counts so far on a line of their own, so that 80 columns suffice."""
 
     def __init__(self, console: Console) -> None:
+        self.verdicts: Counter[str] = Counter()
+        self.failures = 0
+        self.pace = _Pace()
         super().__init__(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            _Rate(),
-            _Left(compact=True),
+            _PaceColumn(self.pace),
             console=console,
             expand=True,
             transient=True,
             redirect_stdout=False,
         )
-        self.verdicts: Counter[str] = Counter()
-        self.failures = 0
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The bar, and the counts once there are any."""
@@ -92,6 +116,8 @@ class ProgressWatcher(Watcher):
     ) -> None:
         self._bar = _Bar(console) if show else None
         self._on_finding = on_finding
+        self._done = 0
+        self._started = False
         if self._bar is not None:
             self._task = self._bar.add_task("Listing files", total=None)
 
@@ -113,7 +139,8 @@ class ProgressWatcher(Watcher):
         """Turn the count into a bar towards the total."""
         if self._bar is not None:
             self._bar.remove_task(self._task)
-            self._task = self._bar.add_task("Scanning", total=len(listing.inputs))
+            # Until the first batch is out, the model is being loaded.
+            self._task = self._bar.add_task("Starting", total=len(listing.inputs))
 
     def found(self, finding: Finding, fresh: bool) -> None:
         """Count one finding, and hand it on."""
@@ -123,7 +150,13 @@ class ProgressWatcher(Watcher):
             if finding.verdict is not None:
                 self._bar.verdicts[finding.verdict.value] += 1
             self._bar.failures += not finding.ok
-            self._bar.advance(self._task)
+            self._done += 1
+            self._bar.update(self._task, completed=self._done)
+            if finding.ok and not self._started:
+                self._started = True
+                self._bar.update(self._task, description="Scanning")
+            if self._started and self._done % 16 == 0:
+                self._bar.pace.note(self._done)
 
 
 def one_line_summary(summary: ScanSummary) -> str:
@@ -149,7 +182,7 @@ def print_summary(console: Console, summary: ScanSummary, outputs: dict[str, str
     console.print(
         Text.assemble(
             (f"{state} {summary.done:,}{of_total} {_files(summary.total)}", "bold"),
-            f" in {_duration(summary.seconds)} with {summary.model}",
+            f" in {duration(summary.seconds)} with {summary.model}",
         )
     )
     console.print(_counts(summary))
@@ -157,7 +190,9 @@ def print_summary(console: Console, summary: ScanSummary, outputs: dict[str, str
         if line:
             console.print(Text(line, style="dim"))
     if summary.reasons:
+        console.print()
         console.print(_reasons(summary))
+    console.print()
     places = Table.grid(padding=(0, 2))
     for word, path in {"store": str(summary.store), **outputs}.items():
         places.add_row(Text(f"  {word}", style="bold"), Text(one_line(path), overflow="fold"))
@@ -167,6 +202,7 @@ def print_summary(console: Console, summary: ScanSummary, outputs: dict[str, str
     elif "report" not in outputs and summary.done:
         store = shlex.quote(one_line(str(summary.store)))
         console.print(Text(f"  A page to read: detector report {store} -o report.html"))
+    console.print()
     console.print(Text(LIMITS_OF_THE_TOOL, style="italic"))
 
 
@@ -218,7 +254,8 @@ def _files(count: int) -> str:
     return "file" if count == 1 else "files"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in the two largest units that matter: "4.2 s", "3 min 10 s", "2 h 5 min"."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

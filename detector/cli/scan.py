@@ -144,13 +144,14 @@ def run(args: argparse.Namespace) -> int:
     from detector.cli.progress import ProgressWatcher, one_line_summary, print_summary
     from detector.cli.stop import stop_on_signals
     from detector.inputs import Filters
-    from detector.scan import scan
+    from detector.scan import LazyDetector, scan
     from detector.store import Store
 
     console = Console(stderr=True, highlight=False)
     person = console.is_terminal and not args.quiet
     # On one terminal, results that scroll by and a bar would draw over each other.
     bar = person and not (args.jsonl == "-" and sys.stdout.isatty())
+    model = LazyDetector(args.model, args.threads)  # before any file is made
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(args.store))
         lines = stack.enter_context(_lines(args.jsonl))
@@ -159,13 +160,12 @@ def run(args: argparse.Namespace) -> int:
             summary = scan(
                 paths,
                 store=store,
-                model=args.model,
+                detector=model,
                 filters=Filters(
                     tuple(args.include), tuple(args.exclude), args.hidden, args.follow_symlinks
                 ),
                 workers=args.workers,
                 batch_size=args.batch_size,
-                threads=args.threads,
                 thumbnails=not args.no_thumbnails,
                 rescore=args.rescore,
                 timeout=args.timeout,

@@ -38,6 +38,9 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     from rich.console import Console
 
+    from detector.weights import load_bundle
+
+    load_bundle(args.model)  # a wrong name is told before torch is loaded
     from detector.predict import Detector
 
     detector = Detector.load(args.model, threads=args.threads)
