@@ -8,6 +8,7 @@ others are not touched. No channel needs torch, and none uses the network.
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -16,6 +17,7 @@ import numpy as np
 
 from detector.errors import DetectorError
 from detector.evidence.base import HEADER_LIMITS, Channel, EvidenceInput, Example
+from detector.evidence.text import clip, plain
 from detector.images import read_header
 from detector.results import Asserts, Evidence, FileFacts, Trust
 
@@ -69,7 +71,8 @@ def gather(
     for name, module in CHANNELS.items():
         found += _run(name, module, item)
     for name, point in plugins().items():
-        found += _run(name, point, item)
+        # What others wrote is made as plain and as short as our own.
+        found += [replace(e, channel=name, raw=dict(plain(e.raw))) for e in _run(name, point, item)]
     return found
 
 
@@ -116,6 +119,6 @@ def _failed(name: str, error: Exception) -> Evidence:
         asserts=Asserts.UNKNOWN,
         issuer="",
         trust=Trust.INFERRED,
-        raw={"error": type(error).__name__, "detail": str(error)[:500]},
+        raw={"error": type(error).__name__, "detail": clip(str(error), 500)},
         caveat="This channel could not do its work; it says nothing about the image.",
     )

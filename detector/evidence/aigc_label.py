@@ -94,7 +94,7 @@ def _evidence(fields: dict[str, Any], label: Label, forms: list[str]) -> Evidenc
         "found_in": forms,
         "label": code,
         "meaning": _MEANINGS.get(code, "not a value of the standard" if code else ""),
-        "fields": plain(fields, text=1_000),
+        "fields": plain({k: v for k, v in fields.items() if v != ""}, text=1_000),
         "producer": read_provider(producer[:200]) if producer else {},
         "propagator": read_provider(propagator[:200]) if propagator else {},
         "has_security_data": any(

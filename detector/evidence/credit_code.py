@@ -88,13 +88,13 @@ class CreditCode:
         """A dict of plain JSON values."""
         return {
             "code": self.code,
-            "check_character_valid": self.valid,
-            "registration_authority": self.authority,
+            "valid": self.valid,
+            "authority": self.authority,
             "kind": self.kind,
             "region": self.region,
             "province": self.province,
-            "organisation_code": self.organisation,
-            "organisation_check_valid": self.organisation_valid,
+            "organisation": self.organisation,
+            "organisation_valid": self.organisation_valid,
         }
 
 
