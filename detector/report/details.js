@@ -132,7 +132,7 @@ function container(row) {
       ["Pixels", pixels(row) + (row.orientation > 1 ? ", turned as its EXIF says" : "")],
       ["Size", `${size(row.bytes)} (${number.format(row.bytes)} bytes)`], ["Quality", quality(row)]);
   }
-  facts.push(["Path", copyable(row.folder ? `${row.folder}/${row.name}` : row.name, "path")]);
+  facts.push(["Path", copyable(row.path, "path")]);
   if (row.sha) facts.push(["sha256", copyable(row.sha, "sha256")]);
   return block("File", list(facts));
 }
@@ -159,7 +159,7 @@ function twins(row) {
   const others = row.copies.filter((n) => n !== row.n).map((n) => rows[n - 1]);
   return block(`The same file also as`, el("ul", { class: "twins" }, ...others.map((other) => {
     const button = el("button", { type: "button", class: "quiet" }, `no. ${other.n}: `,
-      path(other.folder ? `${other.folder}/${other.name}` : other.name));
+      path(other.path));
     button.addEventListener("click", () => openDetails(other));
     return el("li", null, button);
   })));

@@ -51,6 +51,9 @@ function update() {
   for (const view of [grid, table]) view.active = 0;
   grid.show(state.view === "grid" ? shown : []);
   table.show(state.view === "table" ? shown : []);
+  const above = byId("browser").getBoundingClientRect().top;
+  if (above < 0) window.scrollBy({ top: above, behavior: "instant" }); // a new list starts at its top
+  current().render();
   writeAddress();
 }
 
@@ -205,7 +208,7 @@ document.addEventListener("DOMContentLoaded", () => {
 });
 setUp();
 byId("browser").hidden = false;
-const wide = matchMedia("(min-width: 44rem)"); // as in the style sheet
+const wide = matchMedia("(min-width: 60rem)"); // as in the style sheet
 const unfold = () => (byId("more").open = wide.matches);
 wide.addEventListener("change", unfold);
 unfold();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from detector.names import one_line
@@ -54,6 +55,25 @@ def escape(text: str) -> Html:
 def name(text: str) -> Html:
     """A file's name or path, kept from reordering the text around it."""
     return element("bdi", text, class_="path")
+
+
+def cells(*values: Html | str) -> Html:
+    """One row of a table."""
+    return element("tr", *(element("td", value) for value in values))
+
+
+def table(
+    caption: str, head: Iterable[str], rows: Iterable[Html], *, hidden_caption: bool = False
+) -> Html:
+    """A table with a caption, which `hidden_caption` leaves to screen readers."""
+    heads = (element("th", word, scope="col") for word in head)
+    made = element(
+        "table",
+        element("caption", caption, class_="label" if hidden_caption else None),
+        element("thead", element("tr", *heads)),
+        element("tbody", *rows),
+    )
+    return element("div", made, class_="scroll")
 
 
 def embedded_json(value: Any) -> Html:

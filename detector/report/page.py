@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from detector.errors import UsageError
-from detector.report import sections
+from detector.report import method, sections
 from detector.report.document import Document, make_document
 from detector.report.facts import ModelFacts
 from detector.report.markup import Html, element, embedded_json, escape, join
@@ -80,9 +80,9 @@ def render(document: Document, thumbnails: Thumbnails) -> Iterator[str]:
         provenance=sections.provenance(document),
         static_results=sections.static_results(document),
         failures=sections.failures(document),
-        thresholds=sections.thresholds(document.facts),
-        icd_table=sections.icd_table(),
-        error_rates=sections.error_rates(document.facts),
+        thresholds=method.thresholds(document.facts),
+        icd_table=method.icd_table(),
+        error_rates=method.error_rates(document.facts),
         previews=_previews_note(thumbnails),
         data=embedded_json(page_data(document, thumbnails)),
     )

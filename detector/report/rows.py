@@ -104,6 +104,7 @@ def _row(
     group = document.copies.get(finding.sha256, ())
     row: dict[str, Any] = {
         "n": index + 1,
+        "path": one_line(finding.path),
         "name": one_line(name),
         "folder": one_line(folder),
         "verdict": verdict_of(finding),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from detector.report.document import Document, verdict_of
-from detector.report.facts import ModelFacts, Rates, finite
-from detector.report.markup import Html, element, join, name
+from detector.report.facts import Rates, finite
+from detector.report.markup import Html, cells, element, join, name, table
 from detector.report.wording import (
-    ICD203,
     NOT_SCORED,
     STATUS_WORDS,
     VERDICT_MEANINGS,
@@ -17,7 +16,7 @@ from detector.report.wording import (
     percent,
     signed,
 )
-from detector.results import Finding, Verdict
+from detector.results import FileFacts, Finding, Verdict
 from detector.store import ScanInfo
 
 FAILURES_SHOWN = 1000
@@ -29,6 +28,10 @@ def icon(verdict: str) -> Html:
     """The verdict's shape, defined once in the template; it repeats a word beside it."""
     use = element("use", href=f"#icon-{verdict}")
     return element("svg", use, class_=f"icon {verdict}", viewBox="0 0 16 16", aria_hidden="true")
+
+
+def _word(verdict: str) -> Html:
+    return element("span", icon(verdict), VERDICT_WORDS[verdict], class_=f"word {verdict}")
 
 
 def lead(document: Document) -> Html:
@@ -219,7 +222,7 @@ def failures(document: Document) -> Html:
         class_="kinds",
     )
     rows = (
-        _cells(
+        cells(
             f"{index + 1}",
             _place(document, index),
             STATUS_WORDS[finding.status],
@@ -229,7 +232,7 @@ def failures(document: Document) -> Html:
     )
     return join(
         kinds,
-        _table(
+        table(
             "Files that could not be scored",
             ("No.", "File", "Status", "Reason"),
             rows,
@@ -248,44 +251,31 @@ def static_results(document: Document) -> Html:
 
     ranked = sorted(enumerate(document.findings), key=order)
     rows = (
-        _cells(
+        cells(
             f"{index + 1}",
             _place(document, index),
-            join(icon(verdict_of(finding)), VERDICT_WORDS[verdict_of(finding)]),
+            _word(verdict_of(finding)),
             "–" if finding.score is None else signed(finding.score),
             "–" if finding.probability is None else percent(finding.probability),
-            "–" if finding.file is None else f"{finding.file.width} × {finding.file.height}",
+            _pixels(finding.file),
         )
         for index, finding in ranked[:STATIC_ROWS]
     )
     head = ("No.", "File", "Verdict", "Score", "Probability", "Pixels")
     return join(
-        _table("Results, highest score first", head, rows),
+        table("Results, highest score first", head, rows),
         _shortened(len(ranked), STATIC_ROWS),
     )
+
+
+def _pixels(file: FileFacts | None) -> str:
+    return "–" if file is None else f"{file.width}\u00a0×\u00a0{file.height}"
 
 
 def _place(document: Document, index: int) -> Html:
     folder, file = document.places[index]
     inside = element("span", name(folder), class_="folder") if folder else None
     return join(name(file), inside)
-
-
-def _cells(*cells: Html | str) -> Html:
-    return element("tr", *(element("td", cell) for cell in cells))
-
-
-def _table(
-    caption: str, head: Iterable[str], rows: Iterable[Html], *, hidden_caption: bool = False
-) -> Html:
-    cells = (element("th", word, scope="col") for word in head)
-    table = element(
-        "table",
-        element("caption", caption, class_="label" if hidden_caption else None),
-        element("thead", element("tr", *cells)),
-        element("tbody", *rows),
-    )
-    return element("div", table, class_="scroll")
 
 
 def _shortened(total: int, shown: int) -> Html | None:
@@ -299,61 +289,3 @@ def _shortened(total: int, shown: int) -> Html | None:
         ".",
         class_="note",
     )
-
-
-def icd_table() -> Html:
-    """The likelihood terms with their ranges."""
-    rows = (
-        _cells(band.term, f"{band.low * 100:.0f} to {band.high * 100:.0f} %") for band in ICD203
-    )
-    return _table("Likelihood terms of ICD 203", ("Term", "Probability"), rows)
-
-
-def error_rates(facts: ModelFacts) -> Html:
-    """The model's error rates per kind of file, or a sentence that they are not known here."""
-    named = [(stratum, rates) for stratum, rates in facts.strata]
-    if facts.overall != Rates():
-        named.insert(0, ("all files", facts.overall))
-    if not named:
-        return element(
-            "p",
-            "This page was made without the model’s error rates. The model’s card states them.",
-        )
-    rows = (
-        _cells(
-            stratum,
-            "–" if rates.fpr is None else percent(rates.fpr, 1),
-            "–" if rates.tpr is None else percent(rates.tpr, 1),
-            "–" if rates.real is None else f"{rates.real:,}",
-            "–" if rates.generated is None else f"{rates.generated:,}",
-            "–" if rates.sources is None else f"{rates.sources:,}",
-        )
-        for stratum, rates in named
-    )
-    head = ("Kind of file", "Real, flagged", "Generated, flagged", "Real", "Generated", "Sources")
-    return join(
-        element("p", facts.measured_on) if facts.measured_on else None,
-        _table("Error rates at the threshold", head, rows),
-    )
-
-
-def thresholds(facts: ModelFacts) -> Html:
-    """The rule from score to verdict, with its numbers where they are known."""
-    if facts.threshold is None:
-        return element(
-            "p",
-            "The thresholds are part of the model’s bundle and were not given to this page. "
-            "Each image’s details state the rule that decided.",
-        )
-    text = f"From {signed(facts.threshold)} an image is called likely generated."
-    if facts.no_sign_below is not None:
-        text += (
-            f" Under {signed(facts.no_sign_below)} it is said to show no sign. "
-            "Between the two the verdict is inconclusive."
-        )
-    if facts.prior is not None:
-        text += (
-            f" Probabilities assume that {percent(facts.prior)} of such images are generated, "
-            "before the image is looked at."
-        )
-    return element("p", text)

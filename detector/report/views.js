@@ -26,7 +26,7 @@ function makeCard(row, index, total) {
       row.status === "ok" ? scale(row.score, row.verdict, limits(row)) : null,
       el("div", { class: "name" }, path(row.name)),
       el("div", { class: "about" }, ...dotted([...facts, row.folder]))));
-  card.title = row.folder ? `${row.folder}/${row.name}` : row.name;
+  card.title = row.path;
   return el("li", { "aria-label": spoken(row), ...placed(index, total) }, card);
 }
 
