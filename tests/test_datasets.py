@@ -12,9 +12,9 @@ import pytest
 
 from detector.corpus import LAYOUTS, Manifest, leave_sources_out, read_manifest
 from detector.corpus.check import split_leaks
-from detector.corpus.layouts import SUFFIXES
 from detector.corpus.manifest import COLUMNS, format_manifest
 from detector.corpus.stats import BEGIN, END, markdown
+from detector.corpus.trees import SUFFIXES
 
 ROOT = Path(__file__).parent.parent
 DATASETS = ROOT / "datasets"

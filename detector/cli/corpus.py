@@ -17,8 +17,19 @@ if TYPE_CHECKING:
     from detector.corpus.manifest import Manifest, Row
 
 
+_EPILOG = """\
+exit codes:
+  0    done, and everything is there and as it should be
+  2    wrong usage, or a manifest or folder that cannot be used
+  3    files are missing, altered or unreadable, or splits leak
+  70   a fault in this program; the traceback is on stderr
+  130  stopped by Ctrl-C; every file that was found is kept
+"""
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds this command's own subcommands to its parser."""
+    parser.epilog = _EPILOG
     commands = parser.add_subparsers(dest="corpus_command", metavar="COMMAND", required=True)
     _add_build(_subcommand(commands, "build", "assemble the files that a manifest lists"))
     _add_check(_subcommand(commands, "check", "verify files, hashes and splits"))
@@ -49,7 +60,7 @@ def _subcommand(
     commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help_: str
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(
-        name, help=help_, description=help_[0].upper() + help_[1:] + ".", epilog=codes.EPILOG,
+        name, help=help_, description=help_[0].upper() + help_[1:] + ".", epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument(

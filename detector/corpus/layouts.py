@@ -8,34 +8,34 @@ beware of in it, is in `datasets/<name>/README.md`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from detector.corpus import parquet
 from detector.corpus.samples import Sample, read_file
+from detector.corpus.trees import (
+    CAPITALS,
+    NATURE_AI,
+    NUMBERED,
+    PLAIN,
+    SUFFIXES,
+    WILD,
+    folders,
+    images,
+    labelled,
+    side_by_side,
+)
 from detector.errors import CorpusError
 
-SUFFIXES = frozenset(
-    {".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png"}
-    | {".tif", ".tiff", ".webp"}
-)
 SPLIT_WORDS = frozenset({"train", "val", "valid", "validation", "test", "eval"})
 UNKNOWN = "unknown"  # the generator of generated images where a benchmark does not tell
 
-_NUMBERED = {"0_real": 0, "1_fake": 1}
-_CAPITALS = {"REAL": 0, "FAKE": 1}
-_GENIMAGE = {"nature": 0, "ai": 1}
-_PLAIN = (_NUMBERED, {"real": 0, "fake": 1}, _CAPITALS, _GENIMAGE)
 _SYNTHBUSTER = frozenset(
     {"dalle2", "dalle3", "firefly", "glide", "midjourney-v5", "stable-diffusion-xl"}
     | {f"stable-diffusion-{version}" for version in ("1-3", "1-4", "2")}
 )
-_WILD = {"likely_authentic": 0, "authentic": 0, "likely_manipulated": 1, "manipulated": 1}
-_ANY_LABEL = frozenset(word for words in (*_PLAIN, _WILD) for word in words)
-_MAX_DEPTH = 5  # of folders above the images; a mistaken "/" should not be walked to its end
 
 
 @dataclass(frozen=True)
@@ -116,23 +116,7 @@ def accepted() -> str:
     return "\n".join(["accepted layouts:", *lines])
 
 
-# ---- walking --------------------------------------------------------------------------------
-
-
-def _folders(folder: Path) -> list[Path]:
-    """The folders in a folder, sorted, without hidden ones and archive leftovers."""
-    # scandir knows what is a folder without asking for each of a million images.
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir())
-    return [folder / name for name in names if not name.startswith((".", "__MACOSX"))]
-
-
-def _images(folder: Path) -> Iterator[Path]:
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES:
-                yield Path(where, name)
+# ---- from folders to samples ----------------------------------------------------------------
 
 
 def _sample(path: Path, root: Path, name: str, label: int, part: str, **more: str) -> Sample:
@@ -148,17 +132,6 @@ def _sample(path: Path, root: Path, name: str, label: int, part: str, **more: st
     )
 
 
-def _labelled(
-    root: Path, words: dict[str, int], above: tuple[str, ...] = ()
-) -> Iterator[tuple[Path, int, tuple[str, ...]]]:
-    """Folders whose name is a label, with the label and the names of the folders above."""
-    for folder in _folders(root):
-        if folder.name in words:
-            yield folder, words[folder.name], above
-        elif folder.name not in _ANY_LABEL and len(above) < _MAX_DEPTH:
-            yield from _labelled(folder, words, (*above, folder.name))
-
-
 def _tree(
     root: Path, *, name: str, words: dict[str, int], generator: str = "", alone: str = ""
 ) -> list[Sample]:
@@ -171,7 +144,7 @@ def _tree(
         alone: the generator where no folder names one; the root's name when "".
     """
     samples = []
-    for folder, label, above in _labelled(root, words):
+    for folder, label, above in labelled(root, words):
         split = next((part for part in above if part in SPLIT_WORDS), "")
         names = [part for part in above if part not in SPLIT_WORDS]
         fallback = "" if generator or alone else root.resolve().name
@@ -179,24 +152,16 @@ def _tree(
         made_by = generator or part or alone
         samples += [
             _sample(path, root, name, label, part, generator=made_by, split=split)
-            for path in _images(folder)
+            for path in images(folder)
         ]
     return samples
-
-
-def _pairs(root: Path, words: dict[str, int]) -> list[tuple[str, ...]]:
-    """The folder names above each place where both labels lie side by side."""
-    places: dict[tuple[str, ...], set[int]] = {}
-    for _, label, above in _labelled(root, words):
-        places.setdefault(above, set()).add(label)
-    return [above for above, labels in places.items() if len(labels) == 2]
 
 
 def _real_folder(root: Path, name: str) -> list[Sample]:
     if not root.is_dir():
         raise CorpusError(f"{root}: no such folder (of real images)")
     source = f"{name}/{root.resolve().name}"
-    samples = [_sample(path, root, name, 0, root.resolve().name) for path in _images(root)]
+    samples = [_sample(path, root, name, 0, root.resolve().name) for path in images(root)]
     if not samples:
         raise CorpusError(f"{root}: no images in it")
     return [replace(s, key=f"{source}/{s.key}") for s in samples]
@@ -204,36 +169,36 @@ def _real_folder(root: Path, name: str) -> list[Sample]:
 
 def _found(root: Path) -> str:
     names = []
-    for folder in _folders(root):
-        inner = [f"{folder.name}/{path.name}/" for path in _folders(folder)]
+    for folder in folders(root):
+        inner = [f"{folder.name}/{path.name}/" for path in folders(folder)]
         names += inner or [f"{folder.name}/"]
-    images = sum(1 for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
+    beside = sum(1 for path in root.iterdir() if path.suffix.lower() in SUFFIXES)
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
-    return f"found: {shown or 'no folders'}; {images} images beside them"
+    return f"found: {shown or 'no folders'}; {beside} images beside them"
 
 
 # ---- the benchmarks -------------------------------------------------------------------------
 
 
 def _is_genimage(root: Path) -> bool:
-    return any(above[-1:] in (("train",), ("val",)) for above in _pairs(root, _GENIMAGE))
+    return any(above[-1:] in (("train",), ("val",)) for above in side_by_side(root, NATURE_AI))
 
 
 def _load_genimage(root: Path) -> list[Sample]:
-    return _tree(root, name="genimage", words=_GENIMAGE)
+    return _tree(root, name="genimage", words=NATURE_AI)
 
 
 def _is_cifake(root: Path) -> bool:
-    return any(a in (("train",), ("test",)) for a in _pairs(root, _CAPITALS))
+    return any(a in (("train",), ("test",)) for a in side_by_side(root, CAPITALS))
 
 
 def _load_cifake(root: Path) -> list[Sample]:
-    return _tree(root, name="cifake", words=_CAPITALS, generator="stable-diffusion-1.4")
+    return _tree(root, name="cifake", words=CAPITALS, generator="stable-diffusion-1.4")
 
 
 def _is_chameleon(root: Path) -> bool:
     named = "chameleon" in root.resolve().name.lower()
-    for above in _pairs(root, _NUMBERED):
+    for above in side_by_side(root, NUMBERED):
         inner = [part.lower() for part in above]
         if inner[-1:] == ["test"] and (named or inner[0] == "chameleon"):
             return True
@@ -241,16 +206,16 @@ def _is_chameleon(root: Path) -> bool:
 
 
 def _load_chameleon(root: Path) -> list[Sample]:
-    samples = _tree(root, name="chameleon", words=_NUMBERED, generator=UNKNOWN)
+    samples = _tree(root, name="chameleon", words=NUMBERED, generator=UNKNOWN)
     return [replace(s, source="chameleon") for s in samples]
 
 
 def _is_forensynths(root: Path) -> bool:
-    return any(set(above) - SPLIT_WORDS for above in _pairs(root, _NUMBERED))
+    return any(set(above) - SPLIT_WORDS for above in side_by_side(root, NUMBERED))
 
 
 def _load_forensynths(root: Path) -> list[Sample]:
-    return _tree(root, name="forensynths", words=_NUMBERED)
+    return _tree(root, name="forensynths", words=NUMBERED)
 
 
 def _synthbuster_home(root: Path) -> Path:
@@ -260,19 +225,19 @@ def _synthbuster_home(root: Path) -> Path:
 
 def _is_synthbuster(root: Path) -> bool:
     home = _synthbuster_home(root)
-    known = [folder for folder in _folders(home) if folder.name in _SYNTHBUSTER]
-    return any(next(_images(folder), None) is not None for folder in known)
+    known = [folder for folder in folders(home) if folder.name in _SYNTHBUSTER]
+    return any(next(images(folder), None) is not None for folder in known)
 
 
 def _load_synthbuster(root: Path) -> list[Sample]:
     samples = []
-    for folder in _folders(_synthbuster_home(root)):
+    for folder in folders(_synthbuster_home(root)):
         real = folder.name.lower().startswith(("real", "raise", "0_real"))
         if not real and folder.name not in _SYNTHBUSTER:
             continue
         samples += [
             _sample(path, root, "synthbuster", int(not real), folder.name, generator=folder.name)
-            for path in _images(folder)
+            for path in images(folder)
         ]
     return samples
 
@@ -284,27 +249,27 @@ def _is_mnw(root: Path) -> bool:
 def _load_mnw(root: Path) -> list[Sample]:
     samples = []
     generators = root / "AI_Images"
-    for folder in _folders(generators) if generators.is_dir() else ():
+    for folder in folders(generators) if generators.is_dir() else ():
         samples += [
             _sample(path, root, "mnw", 1, folder.name, generator=folder.name, split="test")
-            for path in _images(folder)
+            for path in images(folder)
         ]
     wild = root / "AI_media_in_the_wild"
-    for folder, label, above in _labelled(wild, _WILD) if wild.is_dir() else ():
+    for folder, label, above in labelled(wild, WILD) if wild.is_dir() else ():
         if above[-1:] and above[-1].lower() == "images":
             samples += [
                 _sample(path, root, "mnw", label, "in-the-wild", generator=UNKNOWN, split="test")
-                for path in _images(folder)
+                for path in images(folder)
             ]
     return samples
 
 
 def _is_folders(root: Path) -> bool:
-    return any(_pairs(root, words) for words in _PLAIN)
+    return any(side_by_side(root, words) for words in PLAIN)
 
 
 def _load_folders(root: Path) -> list[Sample]:
-    words = {word: label for pair in _PLAIN for word, label in pair.items()}
+    words = {word: label for pair in PLAIN for word, label in pair.items()}
     return _tree(root, name=root.resolve().name, words=words, alone=UNKNOWN)
 
 
