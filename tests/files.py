@@ -59,7 +59,7 @@ def exif(orientation: int) -> bytes:
 
 def stored(upright: np.ndarray, orientation: int) -> np.ndarray:
     """How a camera stores the pixels so that `orientation` turns them upright."""
-    turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 1, 7: 3, 8: 3}
+    turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 3, 6: 1, 7: 1, 8: 3}
     turned = np.rot90(upright, turns[orientation])
     return np.ascontiguousarray(turned[:, ::-1] if orientation in (2, 4, 5, 7) else turned)
 

@@ -148,6 +148,7 @@ def _open(data: bytes, limits: Limits) -> Opened:
         raise ImageError(
             Status.TOO_LARGE, f"The file has {len(data):,} bytes; at most {limits.max_bytes:,}."
         )
+    data = bytes(data)  # costs nothing unless it is a bytearray or a view
     kind = sniff(data)
     if kind is None:
         raise ImageError(

@@ -158,7 +158,7 @@ def _load(image: ImageFile.ImageFile) -> None:
     """
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # Ready memory spares the plug-in its own limit, which warns and is global.
-        image.im = Image.new(image.mode, image.size).im
+        image.im = Image.new(image.mode, image.size, None).im
     if image.format not in _FED or image.fp is None:
         image.load()
         return
