@@ -75,9 +75,11 @@ def read_xmp(raw: bytes) -> Packet:
 
 def _body(raw: bytes) -> bytes:
     """The packet as UTF-8, without the wrapper and the padding around it."""
-    for encoding in ("utf-16-le", "utf-16-be"):
-        if "<rdf:RDF".encode(encoding) in raw:
-            raw = raw.decode(encoding, "ignore").encode("utf-8", "ignore")
+    wide = raw.find("<rdf:RDF".encode("utf-16-le"))
+    if wide >= 0:
+        # In big-endian text the same bytes begin one place later.
+        encoding = "utf-16-be" if wide % 2 else "utf-16-le"
+        raw = raw.decode(encoding, "ignore").encode("utf-8", "ignore")
     start, end = raw.find(b"<"), raw.rfind(b">")
     if not 0 <= start < end:
         return b""
