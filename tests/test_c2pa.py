@@ -225,6 +225,61 @@ KEYS = [
 ]
 keys = st.sampled_from(KEYS)
 leaves = st.none() | st.integers(-1, 1) | st.sampled_from(["a", "c2pa.actions", "c2pa.created"])
+
+
+def results(
+    *failed: str, held: tuple[str, ...] = ("claimSignature.validated", "x.dataHash.match")
+) -> Any:
+    return {
+        "activeManifest": {
+            "success": [{"code": code} for code in held],
+            "failure": [{"code": code} for code in failed],
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("failed", "trust_level"),
+    [
+        (("signingCredential.expired",), Trust.VALID),
+        (("signingCredential.untrusted", "signingCredential.invalid"), Trust.VALID),
+        (("claim.malformed", "assertion.action.malformed"), Trust.VALID),
+        (("signingCredential.revoked",), Trust.INVALID),
+        (("assertion.dataHash.mismatch",), Trust.INVALID),
+        (("signingCredential.expired", "claimSignature.mismatch"), Trust.INVALID),
+        (("something.new",), Trust.INVALID),
+    ],
+)
+def test_a_certificate_that_ran_out_is_no_alteration(
+    failed: tuple[str, ...], trust_level: Trust
+) -> None:
+    manifests = {"a": {"signature_info": {"issuer": "Example"}}}
+    store = {
+        "active_manifest": "a",
+        "manifests": manifests,
+        "validation_results": results(*failed),
+    }
+    (evidence,) = channel._evidence(store, "Invalid", "", None)
+    assert evidence.trust is trust_level
+    assert evidence.raw["failures"] == list(failed)
+    assert evidence.raw["validation_state"] == "Invalid"
+
+
+def test_without_a_bound_hash_nothing_is_intact() -> None:
+    assert not c2pa_claims.intact(results(held=("claimSignature.validated",)))
+    assert not c2pa_claims.intact(results(held=("assertion.dataHash.match",)))
+    assert not c2pa_claims.intact(None)
+
+
+def test_older_manifests_of_large_services_are_understood() -> None:
+    made_by_ai = {"actions": [{"action": "c2pa.created", "description": "AI Generated Image"}]}
+    worded = {"assertions": [{"label": "c2pa.actions.v2", "data": made_by_ai}]}
+    wrapper = {"ingredients": [{"relationship": "componentOf", "active_manifest": "worded"}]}
+    store = {"manifests": {"worded": worded, "wrapper": wrapper}}
+    assert c2pa_claims.claim(store, "worded") is Asserts.GENERATED
+    assert c2pa_claims.claim(store, "wrapper") is Asserts.GENERATED
+
+
 junk = st.recursive(
     leaves,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),

@@ -5,6 +5,10 @@ file carries a manifest or points at one; without it, the file's manifest is rep
 checked. Nothing is ever fetched: a manifest that is only stored elsewhere is evidence by its
 address. C2PA is not a sign of AI: cameras sign photographs too.
 
+`trust` follows the library's state, with one exception: a manifest that it calls invalid only
+for its certificate or its form, while signature and hashes hold, counts as valid. Most files of
+OpenAI and Microsoft from 2024 and 2025 are of this kind; nothing in them was altered.
+
 Checked with c2pa-python 0.38 on 2026-11-24.
 """
 
@@ -47,6 +51,10 @@ _CAVEATS = {
         "was taken from another file, so nothing in it can be relied on."
     ),
 }
+_RULES_BROKEN = (
+    "The file is unchanged since it was signed, but its manifest breaks a rule of C2PA, such as "
+    "a certificate that has run out; nobody vouches for the signer."
+)
 _INGREDIENT = "An ingredient is what the image was made from; its claim is not the image's own."
 
 
@@ -89,11 +97,15 @@ def _evidence(
     active = manifests.get(label) if isinstance(manifests, dict) else None
     if not isinstance(active, dict):
         return [_unread("the store names no active manifest", url)]
+    results = store.get("validation_results")
     level = _TRUST.get(state, Trust.INVALID)
+    broken_rules = level is Trust.INVALID and claims.intact(results)
+    if broken_rules:
+        level = Trust.VALID
     parts = claims.ingredients(store, label)
     raw = {
         "validation_state": state,
-        "failures": claims.failures(store.get("validation_results")),
+        "failures": claims.failures(results),
         "trust_list": anchors.origin if anchors else "none",
         **_described(active),
         "ingredients": len(parts),
@@ -107,7 +119,7 @@ def _evidence(
             issuer=_signer(active),
             trust=level,
             raw=_kept(raw),
-            caveat=_caveat(level, anchors),
+            caveat=_RULES_BROKEN if broken_rules else _caveat(level, anchors),
         )
     ]
     return [*found, *(_ingredient(part, level) for part in parts)]
@@ -115,7 +127,7 @@ def _evidence(
 
 def _ingredient(part: claims.Ingredient, active: Trust) -> Evidence:
     """An ingredient is trusted no further than what holds it."""
-    serious = [code for code in part.failures if code != claims.UNTRUSTED]
+    serious = [code for code in part.failures if not claims.harmless(code)]
     own = Trust.INVALID if serious else Trust.TRUSTED if part.trusted else Trust.VALID
     if not part.manifest:
         own = Trust.SELF_DECLARED

@@ -2,11 +2,14 @@
 
 The rules, in this order, for one manifest (C2PA 2.2, actions and digital source types):
 
-- `c2pa.created` with a source type claims what the type says.
+- `c2pa.created` with a source type claims what the type says. Microsoft's manifests of 2024 have
+  no type, but say "AI Generated Image" in words; that counts as well.
 - `c2pa.opened` hands on what the opened file claimed: a retouched photograph stays captured,
   a cropped generated image stays generated.
 - A later action whose source type is made by AI turns anything but `generated` into
   `edited_with_ai`; so does a placed part that is generated or edited with AI.
+- A manifest without any action that holds one single ingredient hands on what that claimed, as
+  OpenAI's did in 2025.
 - Without any of these, source types in the manifest's metadata or on its ingredients count.
 
 Ingredients that only served as input to a model (`inputTo`) hand nothing on.
@@ -26,7 +29,17 @@ MAX_DEPTH = 12
 MAX_INGREDIENTS = 40
 _MAX_ACTIONS = 100
 TRUSTED, UNTRUSTED = "signingCredential.trusted", "signingCredential.untrusted"
+_HARMLESS = {
+    UNTRUSTED,
+    "signingCredential.expired",
+    "signingCredential.invalid",
+    "timeStamp.untrusted",
+    "timeStamp.outsideValidity",
+    "claim.malformed",
+    "assertion.action.malformed",
+}
 _AI = {Asserts.GENERATED, Asserts.EDITED_WITH_AI}
+_SAID_IN_WORDS = {"AI Generated Image", "Generated with AI"}
 _METADATA_LABELS = ("stds.iptc", "c2pa.metadata", "cawg.metadata", "stds.exif")
 
 
@@ -99,8 +112,12 @@ def _base(
             term = _source(action)
             if term is not None and term.code != "empty":
                 return term.asserts
-    for part in _ingredients(manifest):
-        if part.get("relationship") == "parentOf":
+            if term is None and as_text(action.get("description")) in _SAID_IN_WORDS:
+                return Asserts.GENERATED
+    parts = list(_ingredients(manifest))
+    lone = len(parts) == 1 and not actions(manifest)
+    for part in parts:
+        if part.get("relationship") == "parentOf" or lone:
             return _ingredient_claim(store, part, depth, known)
     return Asserts.UNKNOWN
 
@@ -190,6 +207,28 @@ def failures(results: Any) -> list[str]:
     """Codes of the checks that failed for the active manifest, each once."""
     active = results.get("activeManifest") if isinstance(results, dict) else None
     return list(dict.fromkeys(_codes(active, "failure")))
+
+
+def intact(results: Any) -> bool:
+    """Whether the file is as it was signed, although its manifest breaks a rule of C2PA.
+
+    Certificates run out, lack a purpose that the rules ask for, or are not vouched for, and
+    signers write malformed actions; none of these means that anything was altered. A revoked
+    certificate, and every mismatch, does count.
+    """
+    active = results.get("activeManifest") if isinstance(results, dict) else None
+    held = _codes(active, "success")
+    bound = any(code.endswith("Hash.match") for code in held)
+    return (
+        bound
+        and "claimSignature.validated" in held
+        and all(harmless(code) for code in failures(results))
+    )
+
+
+def harmless(code: str) -> bool:
+    """Whether a failed check says nothing about alteration."""
+    return code in _HARMLESS
 
 
 def _codes(results: Any, outcome: str, label: str = "") -> list[str]:
