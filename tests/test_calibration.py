@@ -56,6 +56,7 @@ def test_the_stratum_follows_the_written_rules(changes: dict[str, object], expec
 
 
 @given(st.integers(1, 10**5), st.integers(1, 10**5), st.integers(0, 10**9), st.booleans())
+@settings(deadline=None)
 def test_every_file_has_a_stratum(width: int, height: int, size: int, lossless: bool) -> None:
     stratum = stratum_of(facts(width=width, height=height, bytes=size, lossless=lossless))
     assert (stratum.compression == "none") == (stratum.format == "lossless")
@@ -188,6 +189,7 @@ def test_bounds_agree_with_the_expected_cost_of_vergeer_et_al() -> None:
     st.floats(-3, 3),
     st.floats(0.001, 0.999),
 )
+@settings(deadline=None)
 def test_ratio_and_probability_rise_with_the_score_and_stay_in_bounds(
     a: float, b: float, slope: float, intercept: float, prior: float
 ) -> None:
@@ -247,6 +249,7 @@ def test_the_threshold_keeps_the_nominal_rate_and_no_lower_one_would() -> None:
     ),
     st.sampled_from([0.01, 0.05, 0.2, 0.5]),
 )
+@settings(deadline=None)
 def test_the_nominal_rate_is_never_exceeded(rows: list[tuple[int, bool, int]], fpr: float) -> None:
     rows = [(0, False, 0), *rows]
     scores, labels, groups = (list(column) for column in zip(*rows, strict=True))
@@ -332,6 +335,7 @@ def test_probabilities_are_worded_by_icd_203(probability: float, expected: str) 
 
 
 @given(st.floats(0, 1))
+@settings(deadline=None)
 def test_the_words_are_symmetric_about_even_chance(p: float) -> None:
     mirror = {
         "almost no chance": "almost certain",

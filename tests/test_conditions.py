@@ -100,6 +100,7 @@ def test_windows_of_large_images_have_sizes_that_do_not_depend_on_the_image() ->
 
 
 @given(st.text(max_size=20), st.integers(0, 5), st.integers(-3, 3), st.integers(0, 9))
+@settings(deadline=None)
 def test_draws_stay_in_range(key: str, seed: int, low: int, span: int) -> None:
     draws = Draws(key, "t", seed)
     assert 0 <= draws.uniform("u") < 1

@@ -29,6 +29,7 @@ def by_pairs(labels: list[float], scores: list[float]) -> float:
 
 
 @given(scores_and_labels)
+@settings(deadline=None)
 def test_auc_is_the_mann_whitney_share_of_pairs(data: tuple[list[float], list[float]]) -> None:
     labels, scores = data
     both_classes(labels)
@@ -38,6 +39,7 @@ def test_auc_is_the_mann_whitney_share_of_pairs(data: tuple[list[float], list[fl
 
 
 @given(scores_and_labels)
+@settings(deadline=None)
 def test_auc_ignores_rising_maps_and_mirrors_falling_ones(
     data: tuple[list[float], list[float]],
 ) -> None:
@@ -51,6 +53,7 @@ def test_auc_ignores_rising_maps_and_mirrors_falling_ones(
 
 
 @given(scores_and_labels, st.lists(st.integers(0, 3), min_size=60, max_size=60))
+@settings(deadline=None)
 def test_whole_weights_mean_repeated_images(
     data: tuple[list[float], list[float]], repeats: list[int]
 ) -> None:
@@ -71,6 +74,7 @@ def test_whole_weights_mean_repeated_images(
 
 
 @given(scores_and_labels, st.sampled_from([0.01, 0.05, 0.2, 0.5, 1.0]))
+@settings(deadline=None)
 def test_tpr_at_fpr_is_the_best_that_a_threshold_reaches(
     data: tuple[list[float], list[float]], fpr: float
 ) -> None:
@@ -92,6 +96,7 @@ def test_tpr_at_fpr_does_not_interpolate_below_one_real_image() -> None:
 
 
 @given(scores_and_labels)
+@settings(deadline=None)
 def test_the_roc_rises_from_nothing_to_everything(data: tuple[list[float], list[float]]) -> None:
     labels, scores = data
     both_classes(labels)
@@ -106,6 +111,7 @@ def test_the_roc_rises_from_nothing_to_everything(data: tuple[list[float], list[
 
 
 @given(scores_and_labels, st.integers(-6, 6))
+@settings(deadline=None)
 def test_balanced_accuracy_agrees_with_scikit_learn(
     data: tuple[list[float], list[float]], threshold: int
 ) -> None:
@@ -116,6 +122,7 @@ def test_balanced_accuracy_agrees_with_scikit_learn(
 
 
 @given(scores_and_labels)
+@settings(deadline=None)
 def test_the_cost_of_a_ratio_is_bounded_below_by_its_best_calibration(
     data: tuple[list[float], list[float]],
 ) -> None:
@@ -140,6 +147,7 @@ def test_cllr_does_not_depend_on_how_common_a_class_is() -> None:
 
 
 @given(scores_and_labels)
+@settings(deadline=None)
 def test_pav_agrees_with_isotonic_regression(data: tuple[list[float], list[float]]) -> None:
     from sklearn.isotonic import IsotonicRegression
 
@@ -150,6 +158,7 @@ def test_pav_agrees_with_isotonic_regression(data: tuple[list[float], list[float
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=60))
+@settings(deadline=None)
 def test_calibration_errors_are_bounded_and_brier_agrees_with_its_definition(
     rows: list[tuple[float, bool]],
 ) -> None:
@@ -186,6 +195,7 @@ def test_wrong_input_is_refused(labels: list[int], scores: list[float], weights:
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=40), st.integers(1, 8))
+@settings(deadline=None)
 def test_source_weights_give_every_full_source_the_same_say(groups: list[str], full: int) -> None:
     weights = metrics.source_weights(groups, full)
     for group in set(groups):
@@ -254,7 +264,7 @@ def test_a_rate_of_nothing_out_of_few_does_not_claim_certainty() -> None:
 
 
 @given(st.integers(0, 40), st.integers(0, 40))
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 def test_wilsons_interval_holds_the_share(hits: int, misses: int) -> None:
     low, high = metrics.wilson(hits, hits + misses)
     assert 0 <= low <= high <= 1

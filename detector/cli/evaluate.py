@@ -153,7 +153,7 @@ def _samples(
 
         samples = load_layout(args.folder, args.layout, split=args.split, reals=args.reals)
         text = "\n".join(f"{sample.key}\t{sample.label}" for sample in samples)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = f"{hashlib.sha256(text.encode()).hexdigest()} (of keys and labels)"
         return (
             _chosen(samples, args),
             [],

@@ -59,8 +59,8 @@ class Run:
     Attributes:
         command: as typed, without the machine's own paths.
         date: of the scoring, YYYY-MM-DD, UTC.
-        corpus: name of the manifest or benchmark; `corpus_hash` is the manifest's sha256, or
-            that of the sorted keys where there is no manifest.
+        corpus: name of the manifest's folder, or of the benchmark's.
+        corpus_hash: the manifest's sha256; without a manifest that of all keys and labels.
         split: the part of it.
         model, config_hash: the bundle.
         threshold, nominal_fpr: frozen in the bundle.

@@ -11,6 +11,10 @@ from detector.evaluate.figures import ConditionFigures, Small, Subset
 from detector.evaluate.job import EvaluationResult, Run
 from detector.metrics import Interval, Rate
 
+# The bootstrap is too narrow with fewer sources than this (see `metrics.bootstrap`).
+_FEW_SOURCES = 10
+# A kind of real image flagged this many times as often as promised is set in bold type.
+_GUARD = 3
 # A single source is listed by name only when it tells something: many images, wrongly judged.
 _LEAST_OF_SOURCE = 10
 _WORST_SOURCES = 10
@@ -41,7 +45,7 @@ def card(result: EvaluationResult) -> str:
         "perfect, 1 is what saying nothing costs; Cllr less Cllr_min is lost by calibration.",
         _calibration_table(figures),
         "### False positive rate by kind of real image",
-        _rate_table("kind", {f.condition: f.fpr_by_kind for f in figures}),
+        _kind_table(result.run, figures),
         "### Recall by generator",
         _rate_table("generator", {f.condition: f.recall_by_generator for f in figures}),
         "### By stratum of file (format/size/compression)",
@@ -95,7 +99,7 @@ def _header(run: Run, figures: Sequence[ConditionFigures]) -> str:
     every = figures[0].every if figures else None
     rows = [
         ["model", f"{run.model}, config {run.config_hash}"],
-        ["images", f"{run.corpus}, split {run.split}, manifest sha256 {run.corpus_hash[:16]}"],
+        ["images", f"{run.corpus}, split {run.split}, sha256 {run.corpus_hash}"],
         ["command", f"`{run.command}`"],
         ["seed, bootstrap rounds", f"{run.seed}, {run.rounds}"],
         ["date, version", f"{run.date}, {run.version}"],
@@ -109,6 +113,10 @@ def _header(run: Run, figures: Sequence[ConditionFigures]) -> str:
 def _warnings(figures: Sequence[ConditionFigures]) -> str:
     notes = []
     for f in figures:
+        if f.every.sources < _FEW_SOURCES:
+            notes.append(
+                f"`{f.condition}`: intervals rest on {f.every.sources} sources and are too narrow."
+            )
         if f.control is None:
             notes.append(f"`{f.condition}`: the size-and-format control could not be fitted.")
         elif f.control.auc.value > BIASED_ABOVE:
@@ -181,12 +189,25 @@ def _calibration_table(figures: Sequence[ConditionFigures]) -> str:
     )
 
 
-def _rate_table(first: str, by_condition: Mapping[str, Mapping[str, Rate]]) -> str:
+def _kind_table(run: Run, figures: Sequence[ConditionFigures]) -> str:
+    even = ", ".join(f"{f.condition} {_percent(f.even_fpr)}" for f in figures)
+    table = _rate_table(
+        "kind", {f.condition: f.fpr_by_kind for f in figures}, _GUARD * run.nominal_fpr
+    )
+    return (
+        f"The threshold was chosen for {run.nominal_fpr:.1%} with an even say for every source; "
+        f"counted like that: {even}. Bold: above {_GUARD} times the nominal rate.\n\n{table}"
+    )
+
+
+def _rate_table(
+    first: str, by_condition: Mapping[str, Mapping[str, Rate]], bold_above: float = math.inf
+) -> str:
     names = list(dict.fromkeys(n for rates in by_condition.values() for n in rates))
     rows = []
     for name in names:
         known = [rates[name] for rates in by_condition.values() if name in rates]
-        cells = [_rate(rates.get(name)) for rates in by_condition.values()]
+        cells = [_rate(rates.get(name), bold_above) for rates in by_condition.values()]
         rows.append([name, str(known[0].images), str(known[0].sources), *cells])
     return _table([first, "images", "sources", *by_condition], rows)
 
@@ -267,5 +288,12 @@ def _interval(value: Interval) -> str:
     return f"{value.value:.3f} ({value.low:.2f}–{value.high:.2f})"
 
 
-def _rate(rate: Rate | None) -> str:
-    return "–" if rate is None else f"{rate.rate:.1%} ({rate.low:.0%}–{rate.high:.0%})"
+def _rate(rate: Rate | None, bold_above: float) -> str:
+    if rate is None:
+        return "–"
+    text = f"{rate.rate:.1%} ({rate.low:.0%}–{rate.high:.0%})"
+    return f"**{text}**" if rate.rate > bold_above else text
+
+
+def _percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.1%}"
