@@ -160,6 +160,17 @@ def test_a_bomb_is_refused_by_its_header_without_decoding(kind, monkeypatch, rec
     assert not recwarn.list
 
 
+def test_a_jpeg_of_too_few_bytes_for_its_size_is_refused_without_decoding(monkeypatch):
+    monkeypatch.setattr(ImageFile.ImageFile, "load", never)
+    assert refused(with_size("JPEG", 14_000, 14_000)).status is Status.TRUNCATED
+
+
+def test_the_emptiest_of_whole_jpegs_is_read():
+    for options in ({}, {"progressive": True}, {"optimize": True}):
+        data = files.jpeg(np.zeros((2000, 2000, 3), np.uint8), quality=1, **options)
+        assert read_image(data).rgb.max() < 9
+
+
 def test_compressed_text_and_profiles_are_never_unpacked(monkeypatch):
     bomb = files.text_bomb_png(8)
     monkeypatch.setattr(zlib, "decompressobj", never)  # what Pillow unpacks text with
@@ -351,7 +362,30 @@ def test_changed_bytes_raise_nothing_but_image_errors(name, changes, head):
     rgb_or_refusal(data)
 
 
+def gif_frame() -> int:
+    """Where the first frame's place and size are, in the GIF among the samples."""
+    return samples()["GIF"].index(b",\0\0\0\0\x40\0") + 1
+
+
+def webp_size() -> int:
+    """Where the size of the image data is, in the WebP with alpha among the samples."""
+    return samples()["WebP with alpha"].index(b"\x9d\x01\x2a") + 3
+
+
 HEADS = [data[:n] for data in samples().values() for n in (4, 16, 64)]
+
+
+@given(
+    name=st.sampled_from(NAMES),
+    where=st.integers(4, 200),
+    number=st.sampled_from([b"\0", b"\xff", b"\xff\xff", b"\0\0", b"\xff" * 4, b"\0" * 4]),
+)
+@example("GIF", gif_frame(), b"\xff\xff\xff\xff")
+@example("WebP with alpha", webp_size(), b"\0\0\0\0")
+@settings(max_examples=150, deadline=None)
+def test_numbers_at_their_extremes_raise_nothing_but_image_errors(name, where, number):
+    data = samples()[name]
+    rgb_or_refusal(data[:where] + number + data[where + len(number) :])
 
 
 @given(head=st.sampled_from([b"", *HEADS]), body=st.binary(max_size=300))

@@ -154,7 +154,8 @@ def _open(data: bytes, limits: Limits) -> Opened:
         raise ImageError(
             Status.UNSUPPORTED, f"This looks like {containers.describe(data)}; {_READ}."
         )
-    container = containers.parse(kind, data)
+    with translated(0, 0):
+        container = containers.parse(kind, data)
     if container.width and container.height:
         _check_size(container.width, container.height, limits)
     opened = open_container(container, data)

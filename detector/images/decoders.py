@@ -32,7 +32,7 @@ from detector.images import pixels
 from detector.images.containers import Container
 from detector.images.containers.base import damaged, truncated, unsupported
 from detector.images.containers.ifd import ORIENTATION
-from detector.images.containers.jpeg import with_tail
+from detector.images.containers.jpeg import require_enough, with_tail
 from detector.results import FileFacts, Status
 
 _PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
@@ -94,6 +94,8 @@ class Opened:
 
 def open_container(container: Container, data: bytes) -> Opened:
     """Let the decoder read its header; raises `ImageError`."""
+    if container.kind == "JPEG":
+        require_enough(container)
     with translated(container.width, container.height):
         image = _Heif(container) if container.kind == "HEIF" else _open(container)
         frames, orientation = container.frames, container.orientation
@@ -124,27 +126,26 @@ def open_container(container: Container, data: bytes) -> Opened:
 
 @contextmanager
 def translated(width: int, height: int) -> Iterator[None]:
-    """Turn whatever a decoder raises, while inside, into an `ImageError`."""
+    """Turn whatever parsing or decoding raises, while inside, into an `ImageError`."""
     try:
         yield
     except (ImageError, MissingExtraError):
         raise
     except MemoryError as fault:
-        raise ImageError(
-            Status.FAILED, f"There was not enough memory for {width} × {height} pixels."
-        ) from fault
+        what = f"{width} × {height} pixels" if width else "its header"
+        raise ImageError(Status.FAILED, f"There was not enough memory for {what}.") from fault
     except Image.DecompressionBombError as fault:
         raise ImageError(
             Status.TOO_LARGE, f"The decoder refuses {width} × {height} pixels."
         ) from fault
     except Exception as fault:
         # Decoders raise nearly anything on hostile data: SyntaxError, struct.error, KeyError …
-        text = f"{fault}" or type(fault).__name__
+        text = f"{fault}".strip().rstrip(".") or type(fault).__name__
         if _CUT.search(text):
-            raise truncated(f"the decoder says: {text}") from fault
+            raise truncated(text) from fault
         if _UNKNOWN.search(text):
             raise unsupported(f"a variant that the decoder does not know ({text})") from fault
-        raise damaged(f"the decoder says: {text}") from fault
+        raise damaged(text) from fault
 
 
 def _open(container: Container) -> ImageFile.ImageFile:
@@ -183,6 +184,8 @@ def _require_all_blocks(container: Container, image: Image.Image) -> None:
 
     libjpeg fills them with mid-grey and goes on. So where the last pixel is mid-grey, decode
     again with bytes added to the scan: they change the pixels only if blocks were missing.
+    Not noticed: a cut inside the very last block, or inside the last scan of a progressive
+    file, where only the finest details of some blocks are missing.
     """
     last = image.getpixel((image.width - 1, image.height - 1))
     if not set(last if isinstance(last, tuple) else (last,)) <= {127, 128}:

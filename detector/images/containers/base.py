@@ -32,6 +32,7 @@ class Container:
         depth: bits per sample, where they are more than 8.
         inverted: whether 0 means white in a greyscale of more than 8 bits.
         clear: the one colour (in samples of `depth` bits) that is transparent, if any.
+        coded: bytes of image data, where they are counted (JPEG).
         notes: what a reader should know about the container.
     """
 
@@ -46,6 +47,7 @@ class Container:
     depth: int = 8
     inverted: bool = False
     clear: tuple[int, ...] | None = None
+    coded: int = 0
     notes: tuple[str, ...] = ()
 
     def pixel_file(self) -> bytes:

@@ -32,6 +32,8 @@ def parse(data: bytes) -> Container:
     width, height = struct.unpack("<HH", screen[6:10])
     # A frame may reach beyond the screen that the header declares; the screen grows with it.
     width, height = max(width, left + frame_width), max(height, top + frame_height)
+    if max(width, height) > 0xFFFF:
+        raise damaged("the GIF's first frame lies far outside its screen")
     frames = 1 + walk.count_images()
     return Container(
         kind="GIF",

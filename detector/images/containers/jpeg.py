@@ -80,6 +80,7 @@ class _Walk:
     mpf: bytes | None = None
     parts: list[bytes | memoryview] = field(default_factory=list)
     scans: int = 0
+    coded: int = 0  # bytes of image data in all scans
     # (component, coefficient) -> lowest bit that was sent, for progressive files.
     sent: dict[tuple[int, int], int] = field(default_factory=dict)
     components: tuple[int, ...] = ()
@@ -102,7 +103,19 @@ def parse(data: bytes) -> Container:
         frames=_pictures(walk.mpf),
         orientation=ifd.orientation(walk.exif),
         jpeg_quality=_quality(walk.tables.get(walk.first_table)),
+        coded=walk.coded,
     )
+
+
+def require_enough(container: Container) -> None:
+    """Raise when the image data are far too few for the size: a bomb, or a torn file."""
+    # A block takes one bit at the very least, in the component that has most blocks; that one
+    # has at least a quarter of the full number.
+    blocks = -(-container.width // 8) * -(-container.height // 8)
+    if container.coded * 8 * 4 < blocks:
+        raise truncated(
+            f"{container.coded} bytes cannot hold {container.width} × {container.height} pixels"
+        )
 
 
 def with_tail(parts: tuple[bytes | memoryview, ...], tail: bytes) -> bytes:
@@ -138,7 +151,8 @@ def _to_end(data: bytes, walk: _Walk) -> None:
         except IndexError as fault:
             raise damaged("a JPEG segment is shorter than its content") from fault
         if marker == _SOS:
-            end = _scan_end(data, end)
+            start, end = end, _scan_end(data, end)
+            walk.coded += end - start
         if marker not in _DROPPED and marker != _DNL:
             walk.parts.append(view[at:end])
         at = end

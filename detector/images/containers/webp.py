@@ -93,8 +93,10 @@ def _bitstream(data: bytes, chunks: _Chunks) -> tuple[int, int, bool, bytes]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, True, b"VP8L"
     if b"VP8 " in chunks:
         head = take(data, chunks[b"VP8 "][0], 10, "the WebP's image data")
-        width, height = struct.unpack("<HH", head[6:])
-        return width & 0x3FFF, height & 0x3FFF, False, b"VP8 "
+        width, height = (side & 0x3FFF for side in struct.unpack("<HH", head[6:]))
+        if not width or not height:
+            raise damaged(f"the WebP declares {width} × {height} pixels")
+        return width, height, False, b"VP8 "
     raise damaged("the WebP has no image data")
 
 
