@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import io
 import json
 import math
@@ -23,6 +24,7 @@ from PIL import Image
 from detector.calibration import Calibration, stratum_of
 from detector.cli import codes
 from detector.cli import evaluate as command
+from detector.corpus.manifest import Row, read_manifest, write_manifest
 from detector.corpus.samples import Sample, read_file
 from detector.errors import UsageError
 from detector.evaluate import (
@@ -457,6 +459,55 @@ def test_the_command_measures_a_benchmark_and_recomputes_it(
     again = tmp_path / "again"
     assert command.run(parsed("--from-scores", str(out), "--out", str(again), "--no-plots")) == 0
     assert (again / "evaluation.md").read_text() == (out / "evaluation.md").read_text()
+
+
+def built_corpus(folder: Path) -> Path:
+    """Four training and two test sources with both classes; returns the manifest's path."""
+    rows = []
+    for number in range(6):
+        for i in range(4):
+            label = i % 2
+            data = image_bytes(110 + 40 * label, number * 10 + i)
+            sha256 = hashlib.sha256(data).hexdigest()
+            path = folder / "corpus" / "files" / sha256[:2] / sha256
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            rows.append(
+                Row(
+                    source=f"github:owner{number}/images", revision="a" * 40, path=f"{i}.png",
+                    sha256=sha256, label=label, generator="sd1" if label else "", kind="photo",
+                    licence="CC0-1.0", width=SIDE, height=SIDE, format="PNG", bytes=len(data),
+                    date="2020", pair=True, grid="", group="",
+                    split="train" if number < 4 else "test",
+                )
+            )  # fmt: skip
+    manifest = folder / "tiny-corpus" / "manifest.tsv.gz"
+    manifest.parent.mkdir()
+    write_manifest(rows, manifest)
+    return manifest
+
+
+@pytest.mark.parametrize(
+    ("split", "tested", "fitting"), [("test", 8, 16), ("validation", 4, 12), ("train", 16, 0)]
+)
+def test_a_manifest_is_measured_by_split_and_the_control_learns_from_other_sources(
+    tmp_path: Path, split: str, tested: int, fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import detector.predict
+
+    monkeypatch.setattr(detector.predict, "Detector", Brightness)
+    manifest = built_corpus(tmp_path)
+    arguments = [str(tmp_path / "corpus"), "--manifest", str(manifest), "--split", split]
+    arguments += ["--folds=4", "--conditions=published", "--workers=0", "--rounds=5"]
+    out = tmp_path / "out"
+    assert command.run(parsed(*arguments, "--no-plots", "--out", str(out))) == codes.OK
+    run, rows = load(out)
+    assert (run.corpus, run.corpus_hash) == ("tiny-corpus", read_manifest(manifest).sha256)
+    sides = {
+        side: {row.source for row in rows if row.split == side} for side in ("test", "control")
+    }
+    assert [sum(row.split == side for row in rows) for side in sides] == [tested, fitting]
+    assert not sides["test"] & sides["control"]
 
 
 @pytest.mark.parametrize(
