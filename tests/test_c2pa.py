@@ -274,8 +274,10 @@ def test_without_a_bound_hash_nothing_is_intact() -> None:
 def test_older_manifests_of_large_services_are_understood() -> None:
     made_by_ai = {"actions": [{"action": "c2pa.created", "description": "AI Generated Image"}]}
     worded = {"assertions": [{"label": "c2pa.actions.v2", "data": made_by_ai}]}
+    oldest = {"assertions": [{"label": "actions", "data": made_by_ai["actions"]}]}
     wrapper = {"ingredients": [{"relationship": "componentOf", "active_manifest": "worded"}]}
-    store = {"manifests": {"worded": worded, "wrapper": wrapper}}
+    store = {"manifests": {"worded": worded, "wrapper": wrapper, "oldest": oldest}}
+    assert c2pa_claims.claim(store, "oldest") is Asserts.GENERATED
     assert c2pa_claims.claim(store, "worded") is Asserts.GENERATED
     assert c2pa_claims.claim(store, "wrapper") is Asserts.GENERATED
 

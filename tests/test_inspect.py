@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from detector.cli import codes, main
+from detector.cli import codes, inspect, main
 from detector.evidence import CHANNELS, build
 from detector.evidence.aigc_examples import LABEL, element
 from detector.evidence.metadata import forms
@@ -66,6 +66,16 @@ def test_a_damaged_file_is_still_searched(
     assert cut["reason"]
     kinds = [e["kind"] for e in cut["evidence"]]  # type: ignore[attr-defined]
     assert "a1111_parameters" in kinds
+
+
+def test_pixels_that_are_too_many_are_told_and_the_rest_is_read(
+    files: dict[str, str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inspect, "_MAX_PIXELS", 100)
+    code, (camera,) = records(capsys, files["camera.jpg"])
+    assert (code, camera["status"]) == (codes.OK, "ok")
+    assert str(camera["reason"]).startswith("Its pixels were not looked at.")
+    assert any(e["kind"] == "camera_exif" for e in camera["evidence"])  # type: ignore[attr-defined]
 
 
 def test_missing_files_and_other_files_do_not_stop_the_rest(

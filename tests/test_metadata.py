@@ -375,7 +375,7 @@ def test_only_trained_models_generate() -> None:
 def test_every_rule_names_its_source_and_its_day(kind: str) -> None:
     rule = RULES[kind]
     assert rule.source
-    assert rule.basis in ("read", "reported", "known")
+    assert rule.basis in ("read", "seen", "reported", "known")
     assert datetime.date.fromisoformat(rule.checked)
     assert rule.caveat.endswith(".")
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from detector.results import Evidence, FileFacts, Status
 
 _SHOWN = 240
+# Decoding this many takes about 600 MB for a moment.
+_MAX_PIXELS = 64_000_000
 _MAX_INNER = 10
 _MAX_ROWS = 40
 _CLAIM_STYLES = {
@@ -97,21 +99,36 @@ def inspect_file(path: str, trust_list: str | None = None) -> Inspection:
     """
     from detector.errors import ImageError
     from detector.evidence import gather
-    from detector.evidence.base import HEADER_LIMITS
-    from detector.images import read_bytes, read_header
+    from detector.images import Limits, read_bytes, read_image
     from detector.results import Status
 
     try:
         data = read_bytes(path)
     except ImageError as error:
         return Inspection(path, "", error.status, error.reason, None, [])
-    status, reason, facts = Status.OK, "", None
+    status, reason, facts, rgb = Status.OK, "", None, None
     try:
-        facts = read_header(data, HEADER_LIMITS)
+        decoded = read_image(data, Limits(max_pixels=_MAX_PIXELS, min_side=1))
+        facts, rgb = decoded.facts, decoded.rgb
     except ImageError as error:
-        status, reason = error.status, error.reason
-    found = gather(data, facts=facts, trust_list=trust_list)
+        facts = _header(data)
+        if error.status is Status.TOO_LARGE and facts is not None:
+            reason = f"Its pixels were not looked at. {error.reason}"
+        else:
+            status, reason = error.status, error.reason
+    found = gather(data, rgb, facts, trust_list=trust_list)
     return Inspection(path, hashlib.sha256(data).hexdigest(), status, reason, facts, found)
+
+
+def _header(data: bytes) -> FileFacts | None:
+    from detector.errors import ImageError
+    from detector.evidence.base import HEADER_LIMITS
+    from detector.images import read_header
+
+    try:
+        return read_header(data, HEADER_LIMITS)
+    except ImageError:
+        return None
 
 
 def panel(inspection: Inspection) -> RenderableType:
@@ -142,15 +159,18 @@ def _file_line(inspection: Inspection) -> Text:
 
     from detector.names import one_line
 
-    if inspection.facts is None:
-        words = inspection.status.value.replace("_", " ")
-        return Text(f"{words}: {one_line(inspection.reason)}", style="bold magenta")
+    line = Text()
+    if inspection.reason:
+        status = "" if inspection.status.value == "ok" else inspection.status.value
+        words = f"{status.replace('_', ' ')}: " if status else ""
+        line.append(f"{words}{one_line(inspection.reason)}\n", style="bold magenta")
     facts = inspection.facts
-    return Text(
-        f"{facts.format}, {facts.width} × {facts.height}, {facts.bytes:,} bytes\n"
-        f"sha256 {inspection.sha256}",
-        style="dim",
-    )
+    if facts is not None:
+        size = f"{facts.width} × {facts.height}, {facts.bytes:,} bytes"
+        line.append(f"{facts.format}, {size}\n", style="dim")
+    if inspection.sha256:
+        line.append(f"sha256 {inspection.sha256}", style="dim")
+    return line
 
 
 def _channel(name: str, evidence: list[Evidence]) -> list[RenderableType]:

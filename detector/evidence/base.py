@@ -16,9 +16,9 @@ from detector.evidence.xmp import Packet, read_xmp
 from detector.images import Limits, read_image, sniff
 from detector.results import Asserts, Evidence, FileFacts
 
-# What a channel may decode by itself: pixels and their copies stay within a few hundred
-# megabytes. A caller that has already decoded a larger image hands its pixels in.
-PIXEL_LIMITS = Limits(max_pixels=36_000_000, min_side=1)
+# What a channel may decode by itself: at this size, pixels and their copies take about 200 MB.
+# A caller that has decoded a larger image hands its pixels in.
+PIXEL_LIMITS = Limits(max_pixels=20_000_000, min_side=1)
 # A header costs nothing, so evidence is read from files too small or large to be scored.
 HEADER_LIMITS = Limits(max_pixels=2**40, min_side=1)
 

@@ -40,6 +40,7 @@ _HARMLESS = {
 }
 _AI = {Asserts.GENERATED, Asserts.EDITED_WITH_AI}
 _SAID_IN_WORDS = {"AI Generated Image", "Generated with AI"}
+_ACTION_LABELS = ("c2pa.actions", "actions")
 _METADATA_LABELS = ("stds.iptc", "c2pa.metadata", "cawg.metadata", "stds.exif")
 
 
@@ -195,11 +196,13 @@ def actions(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The manifest's actions, in order."""
     found: list[dict[str, Any]] = []
     for assertion in _assertions(manifest):
+        if not as_text(assertion.get("label")).startswith(_ACTION_LABELS):
+            continue
         data = assertion.get("data")
-        if as_text(assertion.get("label")).startswith("c2pa.actions") and isinstance(data, dict):
-            listed = data.get("actions")
-            if isinstance(listed, list):
-                found += [action for action in listed if isinstance(action, dict)]
+        # The first manifests had the list itself.
+        listed = data.get("actions") if isinstance(data, dict) else data
+        if isinstance(listed, list):
+            found += [action for action in listed if isinstance(action, dict)]
     return found[:_MAX_ACTIONS]
 
 

@@ -1,9 +1,9 @@
 """The rule table of the metadata channel: what each kind claims, and where that is from.
 
 Every rule names its source and the day on which it was last checked. `READ` means that the
-writing program's source, or the standard, was read; `REPORTED` means that the format is known
-from another tool's account of real files, and was not seen here; `KNOWN` means common
-knowledge without a source at hand. A rule that is only reported or known claims less.
+writing program's source, or the standard, was read; `SEEN` that the form is known from accounts
+of real files and was met in real files here; `REPORTED` that it is known from such accounts
+only; `KNOWN` that it is common knowledge without a source at hand.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from detector.evidence.text import plain
 from detector.results import Asserts, Evidence, Trust
 
 CHANNEL = "metadata"
-READ, REPORTED, KNOWN = "read", "reported", "known"
+READ, SEEN, REPORTED, KNOWN = "read", "seen", "reported", "known"
 
 _COPIED = (
     "Plain text that anyone can write, copy onto another image or strip; some tools also "
@@ -31,7 +31,7 @@ class Rule:
         asserts: the claim, unless the file's own details narrow it.
         issuer: the program or service that writes this.
         source: where the format is defined or described.
-        basis: `READ`, `REPORTED` or `KNOWN`, see the module's text.
+        basis: `READ`, `SEEN`, `REPORTED` or `KNOWN`, see the module's text.
         checked: the day, as an ISO date.
         caveat: one sentence on innocent explanations.
     """
@@ -126,14 +126,14 @@ RULES: dict[str, Rule] = {
         "Midjourney",
         "accounts of files by several readers (Description with --v and Job ID, Author, XMP "
         "DigImageGUID)",
-        REPORTED,
+        SEEN,
         _DAY,
     ),
     "ideogram_make": Rule(
         _G,
         "Ideogram",
         "wiltodelta/remove-ai-watermarks, docs/watermarking-landscape.md (a download of 2026-05)",
-        REPORTED,
+        SEEN,
         _DAY,
     ),
     "grok_signature": Rule(
@@ -148,7 +148,7 @@ RULES: dict[str, Rule] = {
         _G,
         "Google",
         "accounts of files by several readers (photoshop:Credit)",
-        REPORTED,
+        SEEN,
         _DAY,
         "A credit line that anyone can write; Google also writes it after an edit with AI.",
     ),
@@ -156,7 +156,7 @@ RULES: dict[str, Rule] = {
         _E,
         "Apple Photos",
         "wiltodelta/remove-ai-watermarks, identify.py",
-        REPORTED,
+        SEEN,
         _DAY,
         "A credit line that anyone can write; it is about objects removed from a photograph.",
     ),

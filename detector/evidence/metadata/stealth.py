@@ -55,28 +55,26 @@ def find(item: EvidenceInput) -> Fields | None:
 
 def read(item: EvidenceInput) -> tuple[str, str] | None:
     """Where the hidden text was ("stealth alpha", "stealth colour"), and the text."""
-    pixels = _stored_pixels(item)
-    if pixels is None:
+    image = _stored_image(item)
+    if image is None:
         return None
-    planes = [("colour", pixels[:, :, :3])]
-    if pixels.shape[2] == 4:
-        planes.insert(0, ("alpha", pixels[:, :, 3:]))
-    for channel, plane in planes:
-        text = _from_plane(plane, channel)
-        if text is not None:
-            return f"stealth {channel}", text
+    with image:
+        for channel in ("alpha", "colour") if image.mode == "RGBA" else ("colour",):
+            text = _from_image(image, channel)
+            if text is not None:
+                return f"stealth {channel}", text
     return None
 
 
-def _from_plane(plane: np.ndarray, channel: str) -> str | None:
-    head = _bytes(plane, _HEAD_BITS)
+def _from_image(image: Image.Image, channel: str) -> str | None:
+    head = _bytes(image, channel, _HEAD_BITS)
     form = _NAMES.get(head[:_NAME_BYTES])
     if form is None or form[0] != channel:
         return None
     length = int.from_bytes(head[_NAME_BYTES:], "big") // 8
     if not 0 < length <= _MAX_TEXT:
         return None
-    body = _bytes(plane, _HEAD_BITS + 8 * length)[_NAME_BYTES + _LENGTH_BYTES :]
+    body = _bytes(image, channel, _HEAD_BITS + 8 * length)[_NAME_BYTES + _LENGTH_BYTES :]
     if form[1]:
         try:
             body, _ = inflate(body, _MAX_TEXT, wbits=_GZIP)
@@ -85,16 +83,19 @@ def _from_plane(plane: np.ndarray, channel: str) -> str | None:
     return decode(body) or None
 
 
-def _bytes(plane: np.ndarray, bits: int) -> bytes:
-    """The first `bits` lowest bits of (H, W, C) samples, down the columns, as bytes."""
-    height, _, channels = plane.shape
-    columns = -(-bits // (height * channels))
-    ordered = plane[:, :columns].transpose(1, 0, 2).reshape(-1)[:bits] & 1
+def _bytes(image: Image.Image, channel: str, bits: int) -> bytes:
+    """The first `bits` lowest bits of a channel's samples, down the columns, as bytes."""
+    samples = 1 if channel == "alpha" else 3
+    columns = min(image.width, -(-bits // (image.height * samples)))
+    # Only the columns that hold the text are copied; the image may be large.
+    part = np.asarray(image.crop((0, 0, columns, image.height)))
+    plane = part[:, :, 3:] if channel == "alpha" else part[:, :, :3]
+    ordered = plane.transpose(1, 0, 2).reshape(-1)[:bits] & 1
     return np.packbits(ordered).tobytes()
 
 
-def _stored_pixels(item: EvidenceInput) -> np.ndarray | None:
-    """(H, W, 3 or 4) uint8 as stored, of formats that keep every bit; None otherwise."""
+def _stored_image(item: EvidenceInput) -> Image.Image | None:
+    """The image as stored, of formats that keep every bit; None for all others."""
     if item.kind not in ("PNG", "WEBP"):
         return None
     try:
@@ -105,9 +106,10 @@ def _stored_pixels(item: EvidenceInput) -> np.ndarray | None:
     if not small or not container.lossless or container.frames > 1 or container.depth > 8:
         return None
     try:
-        with Image.open(io.BytesIO(container.pixel_file()), formats=[item.kind]) as image:
-            if image.mode not in ("RGB", "RGBA"):
-                return None
-            return np.asarray(image)
+        image = Image.open(io.BytesIO(container.pixel_file()), formats=[item.kind])
+        if image.mode not in ("RGB", "RGBA"):
+            return None
+        image.load()
     except (OSError, SyntaxError, ValueError, EOFError, KeyError, struct.error, zlib.error):
         return None  # damaged pixels hide nothing that can be read
+    return image
