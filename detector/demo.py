@@ -30,7 +30,7 @@ GENERATED: tuple[tuple[str, str, str], ...] = (
     (
         "default-1.webp",
         "a8931d78303c3c5a18268c9f70d37e4d84b9d93cd9ae29c7a2ae21b237463903",
-        "ComfyUI's default workflow",
+        "ComfyUI default",
     ),
     (
         "flux1_krea_dev-1.webp",

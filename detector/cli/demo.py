@@ -77,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
         console.print(Text(f"left out, not the listed bytes: {', '.join(found.lacking)}"))
     console.print(
         Text(
-            "This shows how the tool works. It is far too few images to measure anything: the "
-            "error rates are in the model's card.",
+            "This shows how the tool works, and measures nothing: the images are few, and "
+            "photographs as well known as these may have trained the model. Its error rates on "
+            "images that it never saw are in its card.",
             style="italic",
         )
     )

@@ -92,14 +92,16 @@ def _headline(finding: Finding) -> Text:
     from rich.text import Text
 
     from detector.cli.progress import VERDICTS
+    from detector.words import support
 
     words = {verdict: (word, style) for verdict, word, style in VERDICTS}
     word, style = words[finding.verdict] if finding.verdict else ("no verdict", "")
     line = Text(word[0].upper() + word[1:], style=style)
     if finding.probability is not None:
-        line.append(f"   probability {finding.probability:.0%}", style="default")
+        line.append(f"   probability {finding.probability:.0%} at even prior odds", "default")
     if finding.lr is not None:
-        line.append(f"   likelihood ratio {finding.lr:.2g}", style="default")
+        strength = support(finding.lr)
+        line.append(f"\nLikelihood ratio {finding.lr:.2g}: {strength}", style="default not bold")
     return line
 
 
