@@ -324,6 +324,30 @@ def _killed() -> Fault:
     return Fault("the process that read this file was killed (SIGKILL, perhaps for want of memory)")
 
 
+class Circle:
+    """Refers to itself, as some of Pillow's images do, and so is freed by the collector only."""
+
+    alive = 0
+
+    def __init__(self) -> None:
+        self.me = self
+        Circle.alive += 1
+
+    def __del__(self) -> None:
+        Circle.alive -= 1
+
+
+def make_circle(_: int) -> int:
+    """Leaves a circle behind; gives how many there are."""
+    Circle()
+    return Circle.alive
+
+
+def test_a_worker_keeps_nothing_of_one_task_into_the_next():
+    with Pool(make_circle, 1) as pool:
+        assert [alive for _, alive in pool.run(range(20))] == [1] * 20
+
+
 class Unloadable:
     """A function that no new process can load."""
 
