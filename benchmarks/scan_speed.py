@@ -29,7 +29,7 @@ from benchmarks.make_mixed_folder import make
 from detector.errors import ImageError
 from detector.images import read_bytes, read_image
 from detector.pool import Pool, available_cpus
-from detector.scan_run import MOST_WORKERS
+from detector.scan.run import MOST_WORKERS
 from detector.weights import load_bundle
 
 RESULTS = Path(__file__).parent / "results"

@@ -20,7 +20,7 @@ def test_the_two_commands_are_single_lines_that_the_check_script_runs(name: str)
     block = re.search(rf"<!-- command: {name} -->\n```sh\n(.+)\n```", README)
     assert block is not None
     assert "\n" not in block[1]
-    assert f'readme_command {name}' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert f"readme_command {name}" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_every_command_of_the_readme_exists() -> None:

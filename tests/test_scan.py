@@ -17,11 +17,11 @@ import fsspec
 import pytest
 
 from detector.errors import DetectorError, UsageError
-from detector.inputs import Filters, expand, read_list
 from detector.pool import Fault, Pool
 from detector.preprocess import Prepared, prepare
 from detector.results import Finding, Status
 from detector.scan import ScanSummary, Watcher, scan
+from detector.scan.inputs import Filters, expand, read_list
 from detector.store import Store
 from tests import files
 from tests.standin import StandIn

@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector import names
-from detector.database import SCHEMA_VERSION
 from detector.errors import StoreError
 from detector.results import (
     Asserts,
@@ -26,6 +25,7 @@ from detector.results import (
     Verdict,
 )
 from detector.store import RETRIED, Store
+from detector.store.database import SCHEMA_VERSION
 
 SHA = "a" * 64
 OTHER = "b" * 64

@@ -24,6 +24,8 @@ def model_facts(model: str | Path | None) -> dict[str, Any] | None:
         return None
     evaluation = bundle.config.get("evaluation")
     return {
+        "model": bundle.id,
+        "nominal_fpr": bundle.thresholds.nominal_fpr,
         "prior": PRIOR,
         "threshold": bundle.thresholds.likely_generated,
         "no_sign_below": bundle.thresholds.inconclusive,

@@ -20,10 +20,10 @@ from rich.progress import (
 from rich.table import Table
 from rich.text import Text
 
-from detector.inputs import Listing
 from detector.names import one_line
 from detector.results import Finding, Status, Verdict
-from detector.scan_run import ScanSummary, Watcher
+from detector.scan.inputs import Listing
+from detector.scan.run import ScanSummary, Watcher
 
 VERDICTS: tuple[tuple[Verdict, str, str], ...] = (
     (Verdict.LIKELY_GENERATED, "likely generated", "bold red"),

@@ -16,7 +16,7 @@ from detector.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from detector.results import Finding
-    from detector.scan_run import ScanSummary
+    from detector.scan.run import ScanSummary
     from detector.store import Store
 
 DEFAULT_STORE = "detector.db"
@@ -143,8 +143,8 @@ def run(args: argparse.Namespace) -> int:
 
     from detector.cli.progress import ProgressWatcher, one_line_summary, print_summary
     from detector.cli.stop import stop_on_signals
-    from detector.inputs import Filters
     from detector.scan import LazyDetector, scan
+    from detector.scan.inputs import Filters
     from detector.store import Store
 
     console = Console(stderr=True, highlight=False)
@@ -217,7 +217,7 @@ def _outputs(args: argparse.Namespace) -> dict[str, str]:
 
 def _all_paths(args: argparse.Namespace) -> list[str]:
     """The paths of the command line, with lists put in where they were named."""
-    from detector.inputs import read_list
+    from detector.scan.inputs import read_list
 
     paths: list[str] = []
     for path in args.paths:

@@ -174,7 +174,11 @@ def _load(image: ImageFile.ImageFile) -> None:
         return piece
 
     vars(image)["load_read"] = watched  # ImageFile.load() asks whether there is one
-    image.load()
+    try:
+        image.load()
+    finally:
+        # `watched` holds the image: a cycle that would keep its pixels until garbage collection.
+        vars(image).pop("load_read", None)
     if ran_dry:
         raise truncated("its image data are incomplete")
 

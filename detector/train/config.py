@@ -73,6 +73,7 @@ class TrainConfig:
         tap_stages, dropout: see `detector.model.TwoViewNet`.
         native: how many native crops the bundle looks at.
         validation: sources that train nothing; fusion, calibration and thresholds come from them.
+        validation_cap: most images of one class that a validation source gives to them.
         nominal_fpr, inconclusive_fpr: what the two thresholds aim at.
     """
 
@@ -83,6 +84,7 @@ class TrainConfig:
     dropout: float = 0.2
     native: int = 2
     validation: tuple[str, ...] = ()
+    validation_cap: int = 80
     nominal_fpr: float = 0.02
     inconclusive_fpr: float = 0.1
     data: DataConfig = field(default_factory=DataConfig)

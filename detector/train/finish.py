@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from detector import calibration
 from detector.conditions import PUBLISHED, treat
-from detector.corpus.samples import Sample
+from detector.corpus.samples import Sample, cap
 from detector.errors import CorpusError, DetectorError
 from detector.images import read_image
 from detector.metrics import source_weights
@@ -186,6 +186,7 @@ def finish(
     """
     names = set(config.validation)
     held_out = [s for s in samples if s.source in names and s.split != "test"]
+    held_out = cap(held_out, dict.fromkeys(names, config.validation_cap), config.seed)
     if {s.label for s in held_out} != {0, 1}:
         raise CorpusError("the validation sources must hold real and generated images")
     bundle = draft_config(config)

@@ -19,8 +19,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from detector import database, names, records
+from detector import names
 from detector.results import Evidence, Finding, Status
+from detector.store import database, records
 
 # Retried by every scan: the cause may be gone (a file back in place, memory free again), or
 # an extra for the format may have been installed since. None of them costs a full decode.

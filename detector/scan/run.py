@@ -11,12 +11,12 @@ from pathlib import Path
 
 from detector import names
 from detector.errors import DetectorError
-from detector.examine import Examiner, Known
-from detector.inputs import Listing
 from detector.pool import Fault, Pool, available_cpus
 from detector.preprocess import Prepared
 from detector.results import Finding, Status
-from detector.scorer import Scorer
+from detector.scan.examine import Examiner, Known
+from detector.scan.inputs import Listing
+from detector.scan.scorer import Scorer
 from detector.store import Store
 
 MOST_WORKERS = 8

@@ -19,12 +19,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import detector as package
-from detector.examine import Examiner
 from detector.images import DEFAULT_LIMITS, Limits
-from detector.inputs import Filters, expand
 from detector.preprocess import Prepared, prepare
-from detector.scan_run import Run, ScanSummary, Watcher
-from detector.scorer import LazyDetector, Scorer
+from detector.scan.examine import Examiner
+from detector.scan.inputs import Filters, expand
+from detector.scan.run import Run, ScanSummary, Watcher
+from detector.scan.scorer import LazyDetector, Scorer
 from detector.store import Store
 
 __all__ = ["LazyDetector", "ScanSummary", "Scorer", "Watcher", "scan"]
