@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -155,7 +154,9 @@ def _finish(args: argparse.Namespace) -> None:
     config = read_config(args.config)
     training = {
         "manifest_sha256": read_manifest(args.manifest).sha256,
-        "command": shlex.join(["detector", *sys.argv[1:]]),
+        # Folders of the machine that trained say nothing to anyone else.
+        "command": f"detector train finish {Path(args.config).name} --manifest MANIFEST "
+        "--corpus CORPUS --run RUN --bundle BUNDLE",
         "seed": config.seed,
     }
     bundle = finish(

@@ -1,0 +1,263 @@
+"""Reads how a picture was compressed, cropped and scaled before it became this file.
+
+Nothing here says that a picture is generated or that it is not: every piece of evidence asserts
+"unknown". It tells an analyst how much the pixels have been through, whether two files share a
+history, and whether a story about a picture ("straight from my camera") can be true.
+
+Four measurements, each bounded to at most 1.6 megapixels of the image:
+
+- `jpeg_encoding`: quantisation tables against those of public encoders, and the file's layout.
+- `double_compression`, `cropped_jpeg`, `earlier_jpeg`: traces of a JPEG before this file.
+- `resampling`: traces of scaling.
+- `generator_size`: a size that generators often give; weak context, nothing more.
+
+How often each is right is measured by `benchmarks/compression_traces.py`, with its results in
+`benchmarks/results/compression_traces.json`; how often each is seen on real images, by
+`benchmarks/watermark_false_positives.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from detector.evidence import _grid, _history, _jpeg_tables, _luma, _resampling, _sizes
+from detector.evidence._jpeg_structure import Structure, read_structure
+from detector.evidence.base import EvidenceInput, Example
+from detector.results import Asserts, Evidence, Trust
+
+__all__ = ["examples", "find"]
+
+CHANNEL = "compression"
+
+# Nats per block by which an earlier compression must explain the coefficients better.
+MIN_GAIN = 0.25
+# A JPEG grid in exact pixels: share of all votes, and chance as a power of ten.
+MIN_GRID_SHARE, MAX_GRID_CHANCE = 0.15, -20.0
+# A grid that a crop has moved, under the file's own.
+MAX_FOREIGN_CHANCE = -8.0
+# Power of a line over its surroundings.
+MIN_LINE = 15.0
+
+
+def find(item: EvidenceInput) -> list[Evidence]:
+    """What the container and the pixels tell of the file's past, always asserting "unknown".
+
+    A JPEG always gives `jpeg_encoding`; the rest is given only where a trace is clear. At
+    most 0.5 s and 60 MB beside the decoded pixels.
+    """
+    structure = read_structure(item.data) if item.kind == "JPEG" else None
+    found = [] if structure is None or not structure.process else [_encoding(structure)]
+    facts, rgb = _luma.facts_of(item), item.rgb
+    if facts is None or rgb is None:
+        return found
+    stored = _luma.as_stored(rgb, facts.orientation)
+    if structure is not None and structure.stores_luma and structure.luma_table is not None:
+        found += _under_jpeg(stored, structure.luma_table)
+    elif facts.lossless or facts.format == "PIXELS":
+        found += _under_exact_pixels(stored)
+    found += _scaled(stored)
+    return found + _typical_size(facts.width, facts.height)
+
+
+def _evidence(kind: str, raw: dict[str, Any], caveat: str) -> Evidence:
+    return Evidence(kind, CHANNEL, Asserts.UNKNOWN, "", Trust.INFERRED, raw, caveat)
+
+
+def _encoding(structure: Structure) -> Evidence:
+    raw: dict[str, Any] = {
+        "process": structure.process,
+        "subsampling": structure.subsampling,
+        "tables": _tables(structure),
+        "huffman": {True: "default", False: "own", None: "none"}[structure.default_huffman],
+        "scans": structure.scans,
+        "restart_interval": structure.restart_interval,
+        "jfif": structure.jfif,
+        "adobe_transform": structure.adobe_transform,
+        "segments": structure.order,
+        "comments": structure.comments,
+        "photoshop_save_as_quality": structure.photoshop_quality,
+        "photoshop_save_for_web_quality": structure.web_quality,
+    }
+    return _evidence(
+        "jpeg_encoding",
+        raw,
+        "Tables name an encoder family and not who used it: nearly all software, phones and "
+        "platforms share a few of them, and any table can be copied.",
+    )
+
+
+def _tables(structure: Structure) -> dict[str, Any] | None:
+    luma, chroma = structure.luma_table, structure.chroma_table
+    if luma is None:
+        return None
+    best = _jpeg_tables.match(luma, chroma)
+    quality, distance = _jpeg_tables.ijg_quality(luma)
+    named = {
+        "family": best.family if best.exact else None,
+        "setting": best.setting if best.exact else None,
+        "compared": best.compared,
+        "nearest_family": best.family,
+        "nearest_setting": best.setting,
+        "deviation": best.deviation,
+        "ijg_quality": quality,
+        "ijg_deviation": distance,
+        "luminance": luma.tolist(),
+        "chrominance": None if chroma is None else chroma.tolist(),
+        "reading": _reading(best),
+    }
+    if chroma is not None:
+        named["ijg_chroma_quality"], named["ijg_chroma_deviation"] = (
+            _jpeg_tables.ijg_chroma_quality(chroma)
+        )
+    return named
+
+
+def _reading(best: _jpeg_tables.Match) -> str:
+    if not best.exact:
+        return "no known table: cameras, phones and some editors use their own"
+    if best.family == _jpeg_tables.IJG:
+        return f"libjpeg's table at {best.setting}, which most software writes"
+    return f"exactly the table of {best.family}, {best.setting}"
+
+
+def _under_jpeg(stored: np.ndarray, steps: np.ndarray) -> list[Evidence]:
+    """Traces of an earlier JPEG in a JPEG: on the same grid, or on one that a crop has moved."""
+    found = []
+    parts = _luma.windows(stored, 512, 6)
+    primary = _history.primary_quality(parts, steps)
+    if primary is not None and primary.gain >= MIN_GAIN:
+        raw = {**_primary_facts(primary), "current_ijg_quality": _jpeg_tables.ijg_quality(steps)[0]}
+        found.append(
+            _evidence(
+                "double_compression",
+                raw,
+                "Rotating, tagging, uploading or forwarding a JPEG compresses it again; the "
+                "quality is that of the nearest IJG table, and a third compression may hide it.",
+            )
+        )
+    grid = _grid.foreign(_luma.windows(stored, 256, 4))
+    if grid is not None and grid.log10_chance <= MAX_FOREIGN_CHANCE:
+        earlier = _history.primary_quality(parts, None, (grid.row, grid.column), noise=1.0)
+        found.append(
+            _evidence(
+                "cropped_jpeg",
+                {**_grid_facts(grid), **_earlier_quality(earlier)},
+                "A JPEG that was cropped, shifted or placed in a layout and saved again looks "
+                "like this, and so do screenshots and video frames; textures with a period of "
+                "8 pixels can imitate it.",
+            )
+        )
+    return found
+
+
+def _under_exact_pixels(stored: np.ndarray) -> list[Evidence]:
+    """Traces of a JPEG in a file that keeps pixels exactly."""
+    grid = _grid.strongest(_luma.windows(stored, 256, 4))
+    if grid is None or grid.share < MIN_GRID_SHARE or grid.log10_chance > MAX_GRID_CHANCE:
+        return []
+    parts = _luma.windows(stored, 512, 6)
+    earlier = _history.primary_quality(parts, None, (grid.row, grid.column))
+    return [
+        _evidence(
+            "earlier_jpeg",
+            {**_grid_facts(grid), **_earlier_quality(earlier)},
+            "Saving a downloaded JPEG as PNG, or a screenshot that shows one at full size, "
+            "leaves this; a pattern with a period of 8 pixels can imitate it.",
+        )
+    ]
+
+
+def _primary_facts(primary: _history.Primary) -> dict[str, Any]:
+    return {
+        "earlier_ijg_quality": primary.quality,
+        "gain_per_block": round(primary.gain, 3),
+        "blocks": primary.blocks,
+    }
+
+
+def _earlier_quality(primary: _history.Primary | None) -> dict[str, Any]:
+    """The quality where the coefficients tell it; None where they do not, as above 97."""
+    if primary is None or primary.gain < MIN_GAIN:
+        return {"earlier_ijg_quality": None}
+    return _primary_facts(primary)
+
+
+def _grid_facts(grid: _grid.Grid) -> dict[str, Any]:
+    return {
+        "grid_row": grid.row,
+        "grid_column": grid.column,
+        "share_of_votes": round(grid.share, 3),
+        "votes": grid.votes,
+        "log10_chance": round(grid.log10_chance, 1),
+    }
+
+
+def _scaled(stored: np.ndarray) -> list[Evidence]:
+    trace = _resampling.strongest_trace(_luma.windows(stored, 1024, 1)[0])
+    if trace is None or trace.strength < MIN_LINE:
+        return []
+    raw = {
+        "frequency": round(trace.frequency, 4),
+        "strength": round(trace.strength, 1),
+        "signal": trace.signal,
+        "frequencies": list(trace.lines),
+        "factor_candidates": list(trace.scales),
+    }
+    return [
+        _evidence(
+            "resampling",
+            raw,
+            "Websites, phones and editors scale most pictures, and lens correction and digital "
+            "zoom do so inside cameras; fabrics, blinds, print screens and drawn patterns have "
+            "periods of their own. Several factors leave the same line.",
+        )
+    ]
+
+
+def _typical_size(width: int, height: int) -> list[Evidence]:
+    users = _sizes.users_of(width, height)
+    if not users:
+        return []
+    return [
+        _evidence(
+            "generator_size",
+            {"width": width, "height": height, "given_by": users},
+            "Avatars, textures, thumbnails, wallpapers and data sets have these sizes too: by "
+            "itself this means nothing.",
+        )
+    ]
+
+
+def examples() -> Sequence[Example]:
+    """Files made in code, with one trace each, and one without."""
+    from detector.evidence import _examples
+
+    plain = _examples.picture(392, 520)
+    moved = _examples.decode(_examples.jpeg(plain, 75))[3:, 5:]
+    twice = _examples.jpeg(_examples.decode(_examples.jpeg(plain, 70)), 90)
+    larger = _examples.enlarged(plain, 1.3)
+    encoding = "jpeg_encoding"
+    return [
+        Example("a PNG without a past", _examples.encode(plain, ".png")),
+        Example("a JPEG", _examples.jpeg(plain, 85), frozenset({encoding})),
+        Example("a JPEG saved twice", twice, frozenset({encoding, "double_compression"})),
+        Example(
+            "a JPEG cropped and saved again",
+            _examples.jpeg(moved, 96),
+            frozenset({encoding, "cropped_jpeg"}),
+        ),
+        Example(
+            "a PNG that was a JPEG",
+            _examples.encode(moved, ".png"),
+            frozenset({"earlier_jpeg"}),
+        ),
+        Example("an enlarged picture", _examples.encode(larger, ".png"), frozenset({"resampling"})),
+        Example(
+            "a picture of a size that generators give",
+            _examples.encode(_examples.picture(512, 512), ".png"),
+            frozenset({"generator_size"}),
+        ),
+    ]
