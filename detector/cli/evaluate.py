@@ -78,6 +78,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     out.add_argument(
         "--beside", type=Path, nargs="+", default=[], help="evaluation.json of other models"
     )
+    out.add_argument(
+        "--into-bundle", type=Path, help="write rates and tables into this bundle's folder, too"
+    )
     out.add_argument("--no-plots", action="store_true", help="write no pictures")
 
 
@@ -206,6 +209,10 @@ def _write(
         others = [json.loads(path.read_text(encoding="utf-8")) for path in args.beside]
         text += "\n" + markdown.comparison([result.to_dict(), *others])
     (out / "evaluation.md").write_text(text, encoding="utf-8")
+    if args.into_bundle is not None:
+        from detector.evaluate.into_bundle import write_into_bundle
+
+        write_into_bundle(result, rows, text, args.into_bundle)
     if not args.no_plots:
         from detector.evaluate import plots
 
