@@ -29,11 +29,11 @@ def test_only_detector_is_a_package(setup: configparser.ConfigParser) -> None:
     assert {name.split(".")[0] for name in found} == {"detector"}
 
 
-def test_datasets_cannot_shadow_the_package_of_that_name() -> None:
+def test_datasets_cannot_shadow_the_package_of_that_name(tmp_path: Path) -> None:
     assert not list((ROOT / "datasets").rglob("__init__.py"))
     code = "import importlib.util as u, sys; sys.exit(u.find_spec('datasets') is not None)"
-    # Started elsewhere, as an installed package is; a folder in the way would be found here.
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT / "docs", check=False)
+    # Started elsewhere, as an installed package is used.
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False)
     spec = importlib.util.find_spec("datasets")
     assert done.returncode == 0 or (spec is not None and spec.origin is not None)
 
