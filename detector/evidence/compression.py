@@ -33,10 +33,6 @@ CHANNEL = "compression"
 
 # Nats per block by which an earlier compression must explain the coefficients better.
 MIN_GAIN = 0.25
-# A JPEG grid in exact pixels: share of all votes, and chance as a power of ten.
-MIN_GRID_SHARE, MAX_GRID_CHANCE = 0.15, -20.0
-# A grid that a crop has moved, under the file's own.
-MAX_FOREIGN_CHANCE = -8.0
 # Power of a line over its surroundings.
 MIN_LINE = 15.0
 
@@ -138,7 +134,7 @@ def _under_jpeg(stored: np.ndarray, steps: np.ndarray) -> list[Evidence]:
             )
         )
     grid = _grid.foreign(_luma.windows(stored, 256, 4))
-    if grid is not None and grid.log10_chance <= MAX_FOREIGN_CHANCE:
+    if grid is not None and grid.clear_under_another:
         earlier = _history.primary_quality(parts, None, (grid.row, grid.column), noise=1.0)
         found.append(
             _evidence(
@@ -155,7 +151,7 @@ def _under_jpeg(stored: np.ndarray, steps: np.ndarray) -> list[Evidence]:
 def _under_exact_pixels(stored: np.ndarray) -> list[Evidence]:
     """Traces of a JPEG in a file that keeps pixels exactly."""
     grid = _grid.strongest(_luma.windows(stored, 256, 4))
-    if grid is None or grid.share < MIN_GRID_SHARE or grid.log10_chance > MAX_GRID_CHANCE:
+    if grid is None or not grid.clear:
         return []
     parts = _luma.windows(stored, 512, 6)
     earlier = _history.primary_quality(parts, None, (grid.row, grid.column))

@@ -156,7 +156,7 @@ def _has_blocks(stored: np.ndarray, facts: FileFacts) -> bool:
     if facts.format == "JPEG":
         return True
     grid = _grid.strongest(_luma.windows(stored, 256, 2))
-    return grid is not None and grid.share >= 0.15 and grid.log10_chance <= -20
+    return grid is not None and grid.clear
 
 
 def _lines_evidence(spectrum: Spectrum, blocks: bool) -> Evidence:
