@@ -75,8 +75,9 @@ def rates(result: EvaluationResult, rows: Sequence[ScoreRow]) -> dict[str, Any]:
 def _rates(rows: Sequence[ScoreRow], threshold: float) -> dict[str, Any]:
     found: dict[str, Any] = {"sources": len({row.source for row in rows})}
     for label, count, rate in ((0, "real", "fpr"), (1, "generated", "tpr")):
-        scores = [r.score for r in rows if r.label == label and r.score is not None]
-        found[count] = len(scores)
-        if len(scores) >= LEAST_IMAGES:
-            found[rate] = round(sum(score >= threshold for score in scores) / len(scores), 4)
+        own = [(r.key, r.score) for r in rows if r.label == label and r.score is not None]
+        # An image in three conditions is still one image.
+        found[count] = len({key for key, _ in own})
+        if found[count] >= LEAST_IMAGES:
+            found[rate] = round(sum(score >= threshold for _, score in own) / len(own), 4)
     return found
