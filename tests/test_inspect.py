@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -167,12 +166,11 @@ def test_a_trust_list_of_the_users_own_is_used(
     assert without["evidence"][0]["trust"] == "valid"  # type: ignore[index]
 
 
-def test_no_torch_is_loaded_and_little_time_is_used(files: dict[str, str]) -> None:
+def test_no_torch_is_loaded(files: dict[str, str]) -> None:
     code = (
-        "import sys, time; start = time.process_time(); from detector.cli import main; "
+        "import sys; from detector.cli import main; "
         "code = main(['inspect', *sys.argv[1:]]); "
-        "print(code, time.process_time() - start, "
-        "'torch' in sys.modules, 'torchvision' in sys.modules)"
+        "print(code, 'torch' in sys.modules, 'torchvision' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, files["camera.jpg"]],
@@ -181,20 +179,5 @@ def test_no_torch_is_loaded_and_little_time_is_used(files: dict[str, str]) -> No
         check=True,
         env={**os.environ, "PYTHONIOENCODING": "utf-8"},
     )
-    status, seconds, torch, torchvision = done.stdout.splitlines()[-1].split()
+    status, torch, torchvision = done.stdout.splitlines()[-1].split()
     assert (status, torch, torchvision) == ("0", "False", "False")
-    assert float(seconds) < 2.0
-
-
-def test_a_second_file_costs_a_fraction_of_a_second(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from detector.cli.inspect import inspect_file
-
-    large = build.picture(1024, 1024)
-    file = tmp_path / "large.png"
-    file.write_bytes(build.png(build.text("parameters", forms.A1111), pixels=large))
-    inspect_file(str(file))
-    start = time.process_time()
-    inspect_file(str(file))
-    assert time.process_time() - start < 1.0
