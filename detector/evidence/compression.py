@@ -32,7 +32,7 @@ __all__ = ["examples", "find"]
 CHANNEL = "compression"
 
 # Nats per block by which an earlier compression must explain the coefficients better.
-MIN_GAIN = 0.25
+MIN_GAIN = 0.3
 # Power of a line over its surroundings.
 MIN_LINE = 15.0
 
