@@ -7,8 +7,9 @@ Two kinds of evidence, both asserting "unknown":
 - `spectral_lines`: frequencies that stand out, with their periods in pixels. JPEG blocks, scaling,
   generators' up-sampling layers, colour filters and patterns in the scene all make them.
 
-The band is read from `data/spectrum_band.json`, by stratum. Where that file has none for a kind of
-file, the evidence says so and gives the measured profile alone; none has been measured yet.
+The band is read from `data/spectrum_band.json`, by stratum; `benchmarks/spectrum_reference.py` made
+it from real images of the corpus's training part. Where it has none for a kind of file, the
+evidence says so and gives the measured profile alone.
 """
 
 from __future__ import annotations
