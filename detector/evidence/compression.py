@@ -62,19 +62,24 @@ def _evidence(kind: str, raw: dict[str, Any], caveat: str) -> Evidence:
 
 
 def _encoding(structure: Structure) -> Evidence:
+    tables = _tables(structure)
+    noted = {
+        "jfif": structure.jfif,
+        "adobe_transform": structure.adobe_transform,
+        "photoshop_save_as_quality": structure.photoshop_quality,
+        "photoshop_save_for_web_quality": structure.web_quality,
+        "comments": structure.comments or None,
+    }
     raw: dict[str, Any] = {
+        "reading": "no quantisation table" if tables is None else tables["reading"],
         "process": structure.process,
         "subsampling": structure.subsampling,
-        "tables": _tables(structure),
         "huffman": {True: "default", False: "own", None: "none"}[structure.default_huffman],
         "scans": structure.scans,
         "restart_interval": structure.restart_interval,
-        "jfif": structure.jfif,
-        "adobe_transform": structure.adobe_transform,
+        **{name: value for name, value in noted.items() if value is not None},
         "segments": structure.order,
-        "comments": structure.comments,
-        "photoshop_save_as_quality": structure.photoshop_quality,
-        "photoshop_save_for_web_quality": structure.web_quality,
+        "tables": tables,
     }
     return _evidence(
         "jpeg_encoding",
@@ -124,7 +129,12 @@ def _under_jpeg(stored: np.ndarray, steps: np.ndarray) -> list[Evidence]:
     parts = _luma.windows(stored, 512, 6)
     primary = _history.primary_quality(parts, steps)
     if primary is not None and primary.gain >= MIN_GAIN:
-        raw = {**_primary_facts(primary), "current_ijg_quality": _jpeg_tables.ijg_quality(steps)[0]}
+        now = _jpeg_tables.ijg_quality(steps)[0]
+        raw = {
+            "reading": f"a JPEG of about quality {primary.quality}, saved again at about {now}",
+            **_primary_facts(primary),
+            "current_ijg_quality": now,
+        }
         found.append(
             _evidence(
                 "double_compression",
@@ -139,7 +149,11 @@ def _under_jpeg(stored: np.ndarray, steps: np.ndarray) -> list[Evidence]:
         found.append(
             _evidence(
                 "cropped_jpeg",
-                {**_grid_facts(grid), **_earlier_quality(earlier)},
+                {
+                    "reading": f"{_quality_words(earlier)}, then cropped or shifted",
+                    **_earlier_quality(earlier),
+                    **_grid_facts(grid),
+                },
                 "A JPEG that was cropped, shifted or placed in a layout and saved again looks "
                 "like this, and so do screenshots and video frames; textures with a period of "
                 "8 pixels can imitate it.",
@@ -158,7 +172,11 @@ def _under_exact_pixels(stored: np.ndarray) -> list[Evidence]:
     return [
         _evidence(
             "earlier_jpeg",
-            {**_grid_facts(grid), **_earlier_quality(earlier)},
+            {
+                "reading": f"{_quality_words(earlier)} before it became this file",
+                **_earlier_quality(earlier),
+                **_grid_facts(grid),
+            },
             "Saving a downloaded JPEG as PNG, or a screenshot that shows one at full size, "
             "leaves this; a pattern with a period of 8 pixels can imitate it.",
         )
@@ -180,6 +198,11 @@ def _earlier_quality(primary: _history.Primary | None) -> dict[str, Any]:
     return _primary_facts(primary)
 
 
+def _quality_words(primary: _history.Primary | None) -> str:
+    quality = _earlier_quality(primary)["earlier_ijg_quality"]
+    return "a JPEG of unknown quality" if quality is None else f"a JPEG of about quality {quality}"
+
+
 def _grid_facts(grid: _grid.Grid) -> dict[str, Any]:
     return {
         "grid_row": grid.row,
@@ -194,7 +217,9 @@ def _scaled(stored: np.ndarray) -> list[Evidence]:
     trace = _resampling.strongest_trace(_luma.windows(stored, 1024, 1)[0])
     if trace is None or trace.strength < MIN_LINE:
         return []
+    factors = " or ".join(f"{scale:g}" for scale in trace.scales[:3])
     raw = {
+        "reading": f"scaled, perhaps by {factors}",
         "frequency": round(trace.frequency, 4),
         "strength": round(trace.strength, 1),
         "signal": trace.signal,

@@ -35,7 +35,7 @@ CHANNEL = "spectrum"
 _FROM = 0.05
 # A line lies on a lattice when it is within so many bins of it.
 _NEAR_BINS = 1.01
-_LARGE = 1_200_000
+_LARGE = 1_200_000  # pixels
 
 _ORIGINS = {
     "block_grid": "JPEG blocks of 8 pixels",
@@ -112,18 +112,19 @@ def outside(profile: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[flo
 
 def _radial_evidence(spectrum: Spectrum, facts: FileFacts) -> Evidence:
     name = stratum(facts)
-    raw: dict[str, Any] = {
-        "profile_db": [round(float(value), 1) for value in spectrum.profile],
-        "bins": "64 of equal width from 0 to 0.5 cycles per pixel",
-        "windows": spectrum.number,
-        "window_side": spectrum.side,
-        "stratum": name,
-    }
     reference = band(name)
     if reference is None:
-        raw["reading"] = "no reference band for this kind of file"
+        compared: dict[str, Any] = {"reading": "no reference band for this kind of file"}
     else:
-        raw |= _compared(spectrum.profile, reference)
+        compared = _compared(spectrum.profile, reference)
+    raw: dict[str, Any] = {
+        **compared,
+        "stratum": name,
+        "windows": spectrum.number,
+        "window_side": spectrum.side,
+        "bins": "64 of equal width from 0 to 0.5 cycles per pixel",
+        "profile_db": [round(float(value), 1) for value in spectrum.profile],
+    }
     return _evidence(
         "radial_spectrum",
         raw,
@@ -143,12 +144,12 @@ def _compared(profile: np.ndarray, reference: dict[str, Any]) -> dict[str, Any]:
     else:
         reading = "as much inside the band as most real images saved alike"
     return {
+        "reading": reading,
         "outside_share": round(share, 3),
         "largest_excess_db": round(worst, 1),
         "outside_more_than_percent_of_reference": most,
         "reference_images": reference["images"],
         "reference_sources": reference["sources"],
-        "reading": reading,
     }
 
 
@@ -172,7 +173,9 @@ def _lines_evidence(spectrum: Spectrum, blocks: bool) -> Evidence:
         for line in spectrum.lines
     ]
     origins = dict.fromkeys(str(line["origin"]) for line in lines)
+    periods = ", ".join(dict.fromkeys(f"{line.period:.3g}" for line in spectrum.lines))
     raw = {
+        "reading": f"repeats every {periods} pixels",
         "lines": lines,
         "possible_origins": {origin: _ORIGINS[origin] for origin in origins},
         "windows": spectrum.number,
