@@ -1,8 +1,8 @@
 """Builds the reference band of the spectrum channel from real images of the training part.
 
-    python benchmarks/spectrum_reference.py PROFILES.npz
+    python benchmarks/spectrum_reference.py RECORDS.jsonl
 
-PROFILES.npz is what `benchmarks/watermark_false_positives.py --profiles` keeps. Writes
+RECORDS.jsonl is what `benchmarks/watermark_false_positives.py` keeps. Writes
 `detector/evidence/data/spectrum_band.json`. A source gives at most 40 images to a stratum, taken
 in the order of their hashes, so that no single collection sets the band. Strata with fewer than
 60 images or 8 sources get none.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +29,32 @@ SHARES = (50, 75, 90, 95, 99)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("profiles", type=Path)
-    kept = np.load(parser.parse_args().profiles, allow_pickle=False)
+    parser.add_argument("records", type=Path)
+    lines = parser.parse_args().records.read_text(encoding="utf-8").splitlines()
+    by_stratum: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for record in map(json.loads, lines):
+        if record["label"] == 0 and record["split"] == "train" and "profile" in record:
+            by_stratum[record["stratum"]].append(record)
     strata: dict[str, Any] = {}
-    for name in sorted(set(kept["strata"].tolist())):
-        of_stratum = np.flatnonzero(kept["strata"] == name)
-        chosen = spread(of_stratum, kept["sources"], kept["sha256"])
-        sources = kept["sources"][chosen]
+    for name, records in sorted(by_stratum.items()):
+        chosen = spread(records)
+        sources = np.array([record["source"] for record in chosen])
+        profiles = np.array([record["profile"] for record in chosen], dtype=np.float64)
         if len(chosen) >= MIN_IMAGES and len(set(sources.tolist())) >= MIN_SOURCES:
-            strata[name] = reference(kept["profiles"][chosen].astype(np.float64), sources)
-        print(f"{name}: {len(chosen)} of {len(of_stratum)} images, {len(set(sources))} sources")
+            strata[name] = reference(profiles, sources)
+        print(f"{name}: {len(chosen)} of {len(records)} images, {len(set(sources))} sources")
     OUT.write_text(json.dumps({"strata": strata}, separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"{OUT.stat().st_size:,} bytes")
 
 
-def spread(places: np.ndarray, sources: np.ndarray, hashes: np.ndarray) -> list[int]:
-    """At most `PER_SOURCE` places of each source."""
+def spread(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most `PER_SOURCE` records of each source."""
     taken: Counter[str] = Counter()
     chosen = []
-    for place in sorted(places.tolist(), key=lambda place: str(hashes[place])):
-        source = str(sources[place])
-        taken[source] += 1
-        if taken[source] <= PER_SOURCE:
-            chosen.append(place)
+    for record in sorted(records, key=lambda record: str(record["sha256"])):
+        taken[record["source"]] += 1
+        if taken[record["source"]] <= PER_SOURCE:
+            chosen.append(record)
     return chosen
 
 

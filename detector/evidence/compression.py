@@ -11,8 +11,10 @@ Four measurements, each bounded to at most 1.6 megapixels of the image:
 - `resampling`: traces of scaling.
 - `generator_size`: a size that generators often give; weak context, nothing more.
 
-How often each is right, and how often each is seen on real images, has not been measured on a
-corpus yet; the tests hold what they find on photographs that were saved and scaled on purpose.
+How often each is right is in `benchmarks/results/compression_traces.json`, how often each is seen
+on real images in `benchmarks/results/watermark_false_positives.json`. They are leads, not facts:
+`double_compression` was named on 18 % of 44 camera originals, and `resampling` on 4 of 12
+photographs that were saved once as JPEG at quality 95 and were never scaled.
 """
 
 from __future__ import annotations
