@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,9 +24,10 @@ from detector.corpus.samples import Sample, cap
 from detector.errors import CorpusError, DetectorError
 from detector.images import read_image
 from detector.metrics import source_weights
+from detector.pool import Fault, Pool
 from detector.predict import Detector
 from detector.preprocess import Prepared, PreprocessConfig, prepare
-from detector.results import Finding, Status
+from detector.results import Finding
 from detector.thresholds import threshold_at_fpr
 from detector.train.config import TrainConfig
 from detector.weights import CONFIG_FORMAT
@@ -47,15 +47,24 @@ class Scored:
     finding: Finding
 
 
-def _prepare_task(config: PreprocessConfig, task: tuple[Sample, str]) -> Prepared:
-    sample, condition = task
+@dataclass(frozen=True)
+class _Task:
+    """What a worker does with one sample: every condition in turn, from one decoding."""
+
+    index: int
+    sample: Sample
+    conditions: tuple[str, ...]
+
+
+def _prepare_all(task: _Task, *, config: PreprocessConfig) -> list[Prepared]:
+    """The sample in every condition; empty when it cannot be read."""
+    key = task.sample.key
     try:
-        data = sample.read()
-        if condition != PUBLISHED:
-            data = treat(condition, data, read_image(data).rgb, sample.key)
-    except (DetectorError, OSError) as error:
-        return Prepared(sample.key, "", Status.UNREADABLE, str(error))
-    return prepare(sample.key, data, config)
+        data = task.sample.read()
+        rgb = read_image(data).rgb
+    except (DetectorError, OSError):
+        return []
+    return [prepare(key, treat(name, data, rgb, key), config) for name in task.conditions]
 
 
 def score_samples(
@@ -65,23 +74,22 @@ def score_samples(
     *,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> Iterator[Scored]:
-    """Score every sample in every condition; those that cannot be read are left out."""
-    tasks = [(sample, condition) for sample in samples for condition in conditions]
-    work = partial(_prepare_task, detector.bundle.preprocess)
-    with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        waiting: list[Prepared] = []
-        done = 0
-        for prepared in pool.imap(work, tasks, 4):
-            waiting.append(prepared)
-            if len(waiting) == 16 or done + len(waiting) == len(tasks):
-                findings = detector.score_prepared(waiting)
-                for (sample, condition), finding in zip(tasks[done:], findings, strict=False):
-                    if finding.ok:
-                        yield Scored(sample, condition, finding)
-                done += len(waiting)
-                waiting = []
-                progress(done, len(tasks))
+) -> list[Scored]:
+    """Every sample in every condition, in that order; those that cannot be read are left out."""
+    tasks = [_Task(i, sample, tuple(conditions)) for i, sample in enumerate(samples)]
+    found: dict[int, list[Scored]] = {}
+    work = partial(_prepare_all, config=detector.bundle.preprocess)
+    with Pool(work, workers) as pool:
+        for done, (task, prepared) in enumerate(pool.run(tasks), start=1):
+            if not isinstance(prepared, Fault):
+                findings = detector.score_prepared(prepared)
+                found[task.index] = [
+                    Scored(task.sample, name, finding)
+                    for name, finding in zip(task.conditions, findings, strict=False)
+                    if finding.ok
+                ]
+            progress(done, len(tasks))
+    return [item for index in sorted(found) for item in found[index]]
 
 
 def view_logits(scored: Sequence[Scored]) -> Floats:
