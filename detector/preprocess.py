@@ -223,18 +223,29 @@ def prepare(
         thumbnail_side: longest side of a WebP thumbnail to make too; None for none.
         read: how `path` is turned into bytes.
     """
-    sha256 = ""
     try:
         if data is None:
             data = read(path)
-        sha256 = hashlib.sha256(data).hexdigest()
         image = read_image(data, limits)
         views = make_views(image.rgb, config)
         small = thumbnail(image.rgb, thumbnail_side) if thumbnail_side else None
     except ImageError as error:
-        return Prepared(path, sha256, error.status, error.reason)
+        return Prepared(path, _digest(data), error.status, error.reason)
     except MemoryError:
-        return Prepared(path, sha256, Status.FAILED, "not enough memory to decode this file")
+        reason = "not enough memory to decode this file"
+        return Prepared(path, _digest(data), Status.FAILED, reason)
+    # The reader has hashed the bytes already; only a file that failed is hashed here.
     return Prepared(
-        path, sha256, Status.OK, "", image.facts, views, image.notes + views.notes, small
+        path,
+        image.facts.sha256,
+        Status.OK,
+        "",
+        image.facts,
+        views,
+        image.notes + views.notes,
+        small,
     )
+
+
+def _digest(data: bytes | None) -> str:
+    return "" if data is None else hashlib.sha256(data).hexdigest()

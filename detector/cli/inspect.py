@@ -98,7 +98,7 @@ def inspect_file(path: str, trust_list: str | None = None) -> Inspection:
     holds what could be read.
     """
     from detector.errors import ImageError
-    from detector.evidence import gather
+    from detector.evidence import gather, header_facts
     from detector.images import Limits, read_bytes, read_image
     from detector.results import Status
 
@@ -111,24 +111,13 @@ def inspect_file(path: str, trust_list: str | None = None) -> Inspection:
         decoded = read_image(data, Limits(max_pixels=_MAX_PIXELS, min_side=1))
         facts, rgb = decoded.facts, decoded.rgb
     except ImageError as error:
-        facts = _header(data)
+        facts = header_facts(data)
         if error.status is Status.TOO_LARGE and facts is not None:
             reason = f"Its pixels were not looked at. {error.reason}"
         else:
             status, reason = error.status, error.reason
     found = gather(data, rgb, facts, trust_list=trust_list)
     return Inspection(path, hashlib.sha256(data).hexdigest(), status, reason, facts, found)
-
-
-def _header(data: bytes) -> FileFacts | None:
-    from detector.errors import ImageError
-    from detector.evidence.base import HEADER_LIMITS
-    from detector.images import read_header
-
-    try:
-        return read_header(data, HEADER_LIMITS)
-    except ImageError:
-        return None
 
 
 def panel(inspection: Inspection) -> RenderableType:

@@ -30,6 +30,7 @@ __all__ = [
     "Example",
     "channel",
     "gather",
+    "header_facts",
     "plugins",
 ]
 
@@ -66,7 +67,7 @@ def gather(
     A channel that fails gives one piece of evidence of kind "channel_failed" that names the
     error. An empty list means that nothing was found, which says nothing about the image.
     """
-    item = EvidenceInput(data, facts or _facts(data), rgb, trust_list)
+    item = EvidenceInput(data, facts or header_facts(data), rgb, trust_list)
     found: list[Evidence] = []
     for name, module in CHANNELS.items():
         found += _run(name, module, item)
@@ -76,7 +77,8 @@ def gather(
     return found
 
 
-def _facts(data: bytes) -> FileFacts | None:
+def header_facts(data: bytes) -> FileFacts | None:
+    """The container's facts within the limits of evidence; None when there are none to read."""
     try:
         return read_header(data, HEADER_LIMITS)
     except DetectorError:

@@ -73,6 +73,3 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
         raise UsageError(f"{path}: other tensors than EfficientNet-Lite0's: {odd}")
     net.load_state_dict(renamed, strict=False)
     return net
-
-
-__all__ = ["read_lite0", "start_from_lite0"]

@@ -26,7 +26,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from detector.errors import CorpusError
 from detector.metrics import auc
-from detector.model import VIEWS, TwoViewNet, to_tensor
+from detector.model import TwoViewNet, to_tensor
 from detector.train.cache import CropCache
 from detector.train.config import OptimConfig, TrainConfig
 from detector.train.sampler import Batch, Sampler
@@ -327,6 +327,3 @@ def load_state(
         state.setdefault(int(number), {})[key] = value
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
     return step
-
-
-__all__ = ["VIEWS", "TeacherFeatures", "Trainee", "train", "write_weights"]
