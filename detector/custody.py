@@ -1,0 +1,1 @@
+"""Recomputes what a report claims, and signs it."""

@@ -1,0 +1,1 @@
+"""Where the CNN looked, and whether its verdict holds when the file is treated again."""

@@ -1,0 +1,1 @@
+"""Escaped HTML of single values: for notebooks, the service and the report."""

@@ -1,0 +1,1 @@
+"""Adapters for moderation and archiving tools; each imports its tool only when used."""

@@ -1,0 +1,1 @@
+"""Result sets for notebooks: tables, HTML cards and plots."""

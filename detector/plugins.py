@@ -1,0 +1,1 @@
+"""Entry points of other packages; one that fails is named and never stops a scan."""

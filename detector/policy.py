@@ -1,0 +1,1 @@
+"""What a moderation team wants done with a verdict: a TOML file, replayed first."""
