@@ -19,6 +19,7 @@ from detector.images import DEFAULT_LIMITS, Limits, decoded_from_pixels
 from detector.model import to_tensor
 from detector.preprocess import Prepared, make_views, prepare
 from detector.results import CropScore, Finding, Status, Verdict
+from detector.verdict import PixelJudgement
 from detector.weights import Bundle, load_bundle
 
 Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -141,24 +142,27 @@ class Detector:
         score = self._fuse(crops)
         native = [crop.score for crop in crops if crop.view == "native"]
         stratum = stratum_of(facts)
-        verdict, code, reason = self._judge(score, views.texture)
+        pixel = self._judge(score, views.texture)
         calibration = self.bundle.calibration
         return Finding(
             path=item.path,
             sha256=item.sha256,
             status=Status.OK,
-            reason=reason,
+            reason=pixel.reason,
             model=self.model_id,
             score=score,
             probability=calibration.probability(score, stratum),
             lr=calibration.lr(score, stratum),
-            verdict=verdict,
-            verdict_code=code,
+            verdict=pixel.verdict,
+            verdict_code=pixel.code,
             crops=tuple(crops),
             spread=statistics.pstdev(native) if len(native) > 1 else None,
             stratum=stratum,
             file=facts,
             notes=item.notes,
+            pixel_verdict=pixel.verdict,
+            pixel_code=pixel.code,
+            pixel_reason=pixel.reason,
         )
 
     def _fuse(self, crops: Sequence[CropScore]) -> float:
@@ -170,30 +174,30 @@ class Detector:
                 score += weight * sum(logits) / len(logits)
         return round(score, 6)
 
-    def _judge(self, score: float, texture: float) -> tuple[Verdict, str, str]:
-        """The verdict, the rule that gave it, and that rule in words."""
+    def _judge(self, score: float, texture: float) -> PixelJudgement:
+        """What the pixels alone give: the verdict, its rule, and that rule in words."""
         limits = self.bundle.thresholds
         if texture < limits.least_texture:
-            return (
+            return PixelJudgement(
                 Verdict.INCONCLUSIVE,
                 "too_flat",
                 "The image is almost without texture: there is nothing for the CNN to judge.",
             )
         if score >= limits.likely_generated:
-            return (
+            return PixelJudgement(
                 Verdict.LIKELY_GENERATED,
                 "score_above_threshold",
                 f"Score {score:+.2f} reaches {limits.likely_generated:+.2f}, which "
                 f"{limits.nominal_fpr:.0%} of real images reached on the validation sources.",
             )
         if score >= limits.inconclusive:
-            return (
+            return PixelJudgement(
                 Verdict.INCONCLUSIVE,
                 "score_between_thresholds",
                 f"Score {score:+.2f} lies between {limits.inconclusive:+.2f} and "
                 f"{limits.likely_generated:+.2f}: too many real images score like this.",
             )
-        return (
+        return PixelJudgement(
             Verdict.NO_SIGN,
             "score_below_threshold",
             f"Score {score:+.2f} is below {limits.inconclusive:+.2f}: the CNN saw no sign of "

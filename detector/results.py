@@ -120,12 +120,20 @@ class Finding:
         probability: of "generated", calibrated, at the prior that the bundle states, in [0, 1].
         lr: likelihood ratio that the score supports, bounded by the calibration data.
         verdict: None unless `status` is OK.
-        verdict_code: the rule that decided, in a fixed word ("score_above_threshold", …).
+        verdict_code: the rule that decided, in a fixed word: of `detector.verdict.RULES`, or the
+            pixels' own ("score_above_threshold", …).
         crops: the views that the CNN looked at, with their scores.
         spread: standard deviation of the native crops' scores; None with fewer than two.
         stratum: the kind of file; None unless `status` is OK.
         file: the container's facts; None when they could not be read.
         notes: what a reader should know ("animated: the first of 12 frames was scored").
+        pixel_verdict, pixel_code, pixel_reason: what the pixels alone gave, before any evidence
+            was looked at; `verdict` is a rule over these and the evidence. None and "" for
+            findings that were never set against evidence.
+        evidence_kinds: kinds of all evidence that the verdict was decided with, in the order in
+            which it was found; empty when none was found or none was looked for.
+        conflicts: sentences on what cannot all be right: claims of the file against each other,
+            and against the pixels.
     """
 
     path: str
@@ -143,6 +151,11 @@ class Finding:
     stratum: Stratum | None = None
     file: FileFacts | None = None
     notes: tuple[str, ...] = ()
+    pixel_verdict: Verdict | None = None
+    pixel_code: str = ""
+    pixel_reason: str = ""
+    evidence_kinds: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -162,6 +175,7 @@ class Finding:
             "lr": self.lr,
             "verdict": None if self.verdict is None else str(self.verdict),
             "verdict_code": self.verdict_code or None,
+            "pixel_verdict": None if self.pixel_verdict is None else str(self.pixel_verdict),
             "model": self.model,
             "width": None if file is None else file.width,
             "height": None if file is None else file.height,
@@ -171,8 +185,16 @@ class Finding:
             "jpeg_quality": None if file is None else file.jpeg_quality,
             "stratum": None if self.stratum is None else str(self.stratum),
             "spread": self.spread,
+            "evidence_kinds": list(self.evidence_kinds),
+            "conflicts": list(self.conflicts),
             "notes": list(self.notes),
         }
+
+    def _repr_html_(self) -> str:
+        """The finding as a card, for notebooks."""
+        from detector.html import finding_card
+
+        return finding_card(self.to_record())
 
 
 class Asserts(str, Enum):

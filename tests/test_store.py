@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from detector.results import (
     Trust,
     Verdict,
 )
-from detector.store import RETRIED, Store
+from detector.store import RETRIED, Store, database
 from detector.store.database import SCHEMA_VERSION
 
 SHA = "a" * 64
@@ -45,6 +46,21 @@ FINDING = Finding(
     stratum=Stratum("jpeg", "small", "heavy"),
     file=FileFacts(SHA, 1234, "JPEG", 64, 48, jpeg_quality=60),
     notes=("animated: the first of 3 frames was scored",),
+    pixel_verdict=Verdict.INCONCLUSIVE,
+    pixel_code="score_between_thresholds",
+    pixel_reason="Score +2.00 lies between.",
+    evidence_kinds=("c2pa_manifest", "camera_exif"),
+    conflicts=("Both cannot be right.",),
+)
+
+EVIDENCE = Evidence(
+    "a1111_parameters",
+    "metadata",
+    Asserts.GENERATED,
+    "",
+    Trust.SELF_DECLARED,
+    {"keyword": "parameters", "offset": 41},
+    "Anyone can write this field.",
 )
 
 
@@ -178,18 +194,9 @@ def test_a_batch_is_written_as_a_whole_or_not_at_all(store: Store):
 
 
 def test_evidence_comes_back_as_it_was(store: Store):
-    item = Evidence(
-        "a1111_parameters",
-        "metadata",
-        Asserts.GENERATED,
-        "",
-        Trust.SELF_DECLARED,
-        {"keyword": "parameters", "offset": 41},
-        "Anyone can write this field.",
-    )
     assert store.get_evidence(SHA) is None
-    store.put_evidence(SHA, [item])
-    assert store.get_evidence(SHA) == [item]
+    store.put_evidence(SHA, [EVIDENCE])
+    assert store.get_evidence(SHA) == [EVIDENCE]
     store.put_evidence(SHA, [])
     assert store.get_evidence(SHA) == []
 
@@ -305,3 +312,121 @@ def test_a_reader_and_a_writer_do_not_wait_for_each_other(tmp_path: Path):
         writer.put([replace(FINDING, path="/p/new")], {}, "h")
         assert len(list(reading)) == 49, "the reader goes on with what was there when it began"
         assert len(list(reader.findings())) == 51
+
+
+# The layout of version 1, as it was.
+_LAYOUT_1 = """
+CREATE TABLE scans (
+    id INTEGER PRIMARY KEY, tool TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
+    command TEXT NOT NULL, folder TEXT NOT NULL, roots TEXT NOT NULL,
+    started TEXT NOT NULL, finished TEXT, outcome TEXT);
+CREATE TABLE files (
+    id INTEGER PRIMARY KEY, location TEXT NOT NULL, packed BLOB NOT NULL, path TEXT NOT NULL,
+    sha256 TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, UNIQUE (location, packed));
+CREATE INDEX files_by_path ON files (path, location);
+CREATE INDEX files_by_sha256 ON files (sha256);
+CREATE TABLE seen (scan INTEGER, file INTEGER, PRIMARY KEY (scan, file)) WITHOUT ROWID;
+CREATE TABLE results (
+    sha256 TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
+    status TEXT NOT NULL, reason TEXT NOT NULL, score REAL, probability REAL, lr REAL,
+    verdict TEXT, verdict_code TEXT, spread REAL, detail TEXT NOT NULL,
+    written TEXT NOT NULL, PRIMARY KEY (sha256, model, config_hash));
+CREATE TABLE thumbnails (sha256 TEXT PRIMARY KEY, webp BLOB NOT NULL);
+CREATE TABLE evidence (
+    sha256 TEXT PRIMARY KEY, items TEXT NOT NULL, written TEXT NOT NULL);
+INSERT INTO scans VALUES (1, '0.1.0', 'm_v1', 'h', '', '/', '[]', '2026-11-01', NULL, NULL);
+INSERT INTO files VALUES (1, '/pictures/a.jpg', x'', '/pictures/a.jpg', 'SHA', 'm_v1', 'h',
+    'ok', 'why');
+INSERT INTO files VALUES (2, '/pictures/b.jpg', x'', '/pictures/b.jpg', '', 'm_v1', 'h',
+    'missing', 'gone');
+INSERT INTO seen VALUES (1, 1), (1, 2);
+INSERT INTO results VALUES ('SHA', 'm_v1', 'h', 'ok', 'why', 2.0, 0.9, 9.0,
+    'likely_generated', 'score_above_threshold', 0.5, '{"crops":[],"notes":["n"]}', '2026-11-01');
+INSERT INTO evidence VALUES ('SHA', '[]', '2026-11-01');
+PRAGMA application_id = 1095321412;
+PRAGMA user_version = 1;
+"""
+_OF_LAYOUT_1 = Finding(
+    "/pictures/a.jpg",
+    SHA,
+    Status.OK,
+    "why",
+    "m_v1",
+    2.0,
+    0.9,
+    9.0,
+    Verdict.LIKELY_GENERATED,
+    "score_above_threshold",
+    spread=0.5,
+    notes=("n",),
+    pixel_verdict=Verdict.LIKELY_GENERATED,
+    pixel_code="score_above_threshold",
+    pixel_reason="why",
+)
+
+
+@pytest.fixture
+def of_layout_1(tmp_path: Path) -> Path:
+    path = tmp_path / "old.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(_LAYOUT_1.replace("SHA", SHA))
+    return path
+
+
+def version_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def read_back(store: Store) -> None:
+    """What a store of layout 1 must still say."""
+    first, second = store.findings()
+    assert first == _OF_LAYOUT_1
+    assert (second.status, second.verdict, second.pixel_verdict) == (Status.MISSING, None, None)
+    assert list(store.findings("m_v1")) == [first]
+    assert store.result(SHA, "m_v1", "h") == replace(first, path="")
+    assert store.get_evidence(SHA) == []
+    assert not store.has_evidence(SHA, "s"), "nobody knows what it was gathered with"
+    assert [scan.id for scan in store.scans()] == [1]
+
+
+def test_a_store_of_the_first_layout_is_brought_up_to_date(of_layout_1: Path):
+    with Store.open(of_layout_1) as store:
+        read_back(store)
+        store.put([FINDING], {}, "h", evidence={SHA: [EVIDENCE]}, settings="s")
+        assert next(iter(store.findings())) == FINDING
+        assert store.has_evidence(SHA, "s")
+    assert version_of(of_layout_1) == SCHEMA_VERSION
+    with Store.open(of_layout_1) as store:
+        assert store.get_evidence(SHA) == [EVIDENCE]
+
+
+def test_a_store_of_the_first_layout_is_read_without_being_changed(of_layout_1: Path):
+    before = of_layout_1.read_bytes()
+    with Store.open(of_layout_1, readonly=True) as store:
+        read_back(store)
+        assert next(iter(store.limited_to(1).findings())) == _OF_LAYOUT_1
+    assert of_layout_1.read_bytes() == before
+
+
+def test_a_change_of_layout_that_fails_leaves_the_store_as_it_was(
+    of_layout_1: Path, monkeypatch: pytest.MonkeyPatch
+):
+    broken = "ALTER TABLE results ADD COLUMN pixel_verdict TEXT; UPDATE nowhere SET a = 1"
+    monkeypatch.setitem(database._MIGRATIONS, 1, broken)
+    with pytest.raises(StoreError):
+        Store.open(of_layout_1)
+    monkeypatch.undo()
+    assert version_of(of_layout_1) == 1
+    with Store.open(of_layout_1) as store:
+        read_back(store)
+
+
+def test_evidence_knows_what_it_was_gathered_with(store: Store):
+    store.put_evidence(SHA, [EVIDENCE], "one list")
+    assert store.has_evidence(SHA, "one list")
+    assert not store.has_evidence(SHA, "another list")
+    store.put_evidence(SHA, [])
+    assert store.get_evidence(SHA) == []
+    assert not store.has_evidence(SHA, "one list")

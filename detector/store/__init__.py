@@ -34,7 +34,7 @@ _CHUNK = 500  # SQLite's oldest limit on bound values is 999
 _COLUMNS = """
 SELECT f.path AS path, f.sha256 AS sha256, r.score AS score, r.probability AS probability,
        r.lr AS lr, r.verdict AS verdict, r.verdict_code AS verdict_code, r.spread AS spread,
-       r.detail AS detail,
+       r.detail AS detail, r.pixel_verdict AS pixel_verdict,
        coalesce(r.status, CASE f.status WHEN 'ok' THEN 'failed' ELSE f.status END) AS status,
        coalesce(r.reason, CASE f.status WHEN 'ok' THEN 'changed after this scan'
        ELSE f.reason END) AS reason,
@@ -166,6 +166,8 @@ class Store:
         config_hash: str = "",
         *,
         scan: int | None = None,
+        evidence: Mapping[str, Sequence[Evidence]] | None = None,
+        settings: str = "",
     ) -> None:
         """Write a batch in one transaction: all of it is there afterwards, or none.
 
@@ -174,6 +176,8 @@ class Store:
             thumbnails: WebP bytes by sha256.
             config_hash: of the model's settings.
             scan: number of the scan that saw these files.
+            evidence, settings: what the files say of their origin, by sha256, as in
+                `put_evidence`.
         """
         now = _now()
         with self._transaction() as connection:
@@ -187,6 +191,8 @@ class Store:
                 "ON CONFLICT (sha256) DO UPDATE SET webp = excluded.webp",
                 (thumbnails or {}).items(),
             )
+            for sha256, items in (evidence or {}).items():
+                _put_evidence(connection, sha256, items, settings, now)
 
     def put_paths(
         self, findings: Iterable[Finding], config_hash: str = "", *, scan: int | None = None
@@ -196,11 +202,16 @@ class Store:
             for finding in findings:
                 _put_file(connection, finding, config_hash, scan)
 
-    def put_evidence(self, sha256: str, items: Sequence[Evidence]) -> None:
-        """Keep what a file says about its origin, replacing what was kept before."""
-        row = (sha256, records.evidence_to_json(list(items)), _now())
+    def put_evidence(self, sha256: str, items: Sequence[Evidence], settings: str = "") -> None:
+        """Keep what a file says about its origin, replacing what was kept before.
+
+        Args:
+            sha256: of the file's bytes.
+            items: all of its evidence; empty when it was looked for and none was found.
+            settings: names what it was gathered with, see `detector.evidence.settings_hash`.
+        """
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?)", row)
+            _put_evidence(connection, sha256, items, settings, _now())
 
     # Reading
 
@@ -263,6 +274,13 @@ class Store:
         row = next(self._query("SELECT items FROM evidence WHERE sha256 = ?", [sha256]), None)
         return None if row is None else records.evidence_from_json(row["items"])
 
+    def has_evidence(self, sha256: str, settings: str) -> bool:
+        """Whether evidence is kept for some bytes that was gathered with these settings."""
+        rows = self._query(
+            "SELECT 1 FROM evidence WHERE sha256 = ? AND settings = ?", [sha256, settings]
+        )
+        return next(rows, None) is not None
+
     def scans(self) -> list[ScanInfo]:
         """Every scan into this store, the oldest first; one only when limited to it."""
         rows = self._query(
@@ -297,7 +315,7 @@ def _put_result(
     connection: sqlite3.Connection, finding: Finding, config_hash: str, now: str
 ) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             finding.sha256,
             finding.model,
@@ -312,7 +330,21 @@ def _put_result(
             finding.spread,
             records.finding_to_detail(finding),
             now,
+            None if finding.pixel_verdict is None else str(finding.pixel_verdict),
         ),
+    )
+
+
+def _put_evidence(
+    connection: sqlite3.Connection,
+    sha256: str,
+    items: Sequence[Evidence],
+    settings: str,
+    now: str,
+) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?)",
+        (sha256, records.evidence_to_json(list(items)), now, settings),
     )
 
 

@@ -12,7 +12,7 @@ from detector.errors import StoreError
 
 # "AIGD": tells a store from any other SQLite file.
 APPLICATION_ID = 0x41494744
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # How long one scan waits for another's batch to be written.
 BUSY_SECONDS = 60.0
@@ -40,11 +40,31 @@ CREATE TABLE results (
     sha256 TEXT NOT NULL, model TEXT NOT NULL, config_hash TEXT NOT NULL,
     status TEXT NOT NULL, reason TEXT NOT NULL, score REAL, probability REAL, lr REAL,
     verdict TEXT, verdict_code TEXT, spread REAL, detail TEXT NOT NULL,
-    written TEXT NOT NULL, PRIMARY KEY (sha256, model, config_hash));
+    written TEXT NOT NULL, pixel_verdict TEXT, PRIMARY KEY (sha256, model, config_hash));
 CREATE TABLE thumbnails (sha256 TEXT PRIMARY KEY, webp BLOB NOT NULL);
 CREATE TABLE evidence (
-    sha256 TEXT PRIMARY KEY, items TEXT NOT NULL, written TEXT NOT NULL);
+    sha256 TEXT PRIMARY KEY, items TEXT NOT NULL, written TEXT NOT NULL,
+    settings TEXT NOT NULL DEFAULT '');
 """
+
+# What turns each older layout into the next one.
+_MIGRATIONS = {
+    # Findings are decided with evidence, and know what the pixels alone gave; evidence knows
+    # what it was gathered with.
+    1: """
+ALTER TABLE results ADD COLUMN pixel_verdict TEXT;
+UPDATE results SET pixel_verdict = verdict;
+ALTER TABLE evidence ADD COLUMN settings TEXT NOT NULL DEFAULT ''
+""",
+}
+# For a file that may not be written: its tables under the names and with the columns of today,
+# for this connection only.
+_DISGUISES = {
+    1: """
+CREATE TEMP VIEW results AS SELECT rowid, *, verdict AS pixel_verdict FROM main.results;
+CREATE TEMP VIEW evidence AS SELECT *, '' AS settings FROM main.evidence
+""",
+}
 
 
 def connect(path: Path, *, create: bool, readonly: bool) -> sqlite3.Connection:
@@ -77,9 +97,11 @@ def _prepare(connection: sqlite3.Connection, path: Path, readonly: bool) -> None
     with told(path):
         version = _checked_version(connection, path)
         if readonly:
+            for statement in _DISGUISES.get(version, "").split(";"):
+                connection.execute(statement)
             return
-        if version == 0:
-            _create(connection, path)
+        if version < SCHEMA_VERSION:
+            _bring_up_to_date(connection, path)
         _use_wal(connection)
         # In WAL mode NORMAL survives the death of the process; only a power cut can cost the
         # last batches, and never the file.
@@ -105,15 +127,20 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     return int(version)
 
 
-def _create(connection: sqlite3.Connection, path: Path) -> None:
+def _bring_up_to_date(connection: sqlite3.Connection, path: Path) -> None:
+    """Make the tables of a new file, or change an older file's step by step, all or nothing."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        # Another scan may have made the tables while this one waited for the lock.
-        if _checked_version(connection, path) == 0:
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
+        # Another scan may have done this while this one waited for the lock.
+        version = _checked_version(connection, path)
+        if version == 0:
+            steps = [_SCHEMA]
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        else:
+            steps = [_MIGRATIONS[old] for old in range(version, SCHEMA_VERSION)]
+        for statement in ";".join(steps).split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise

@@ -27,12 +27,19 @@ def finding_to_detail(finding: Finding) -> str:
         "stratum": None if finding.stratum is None else asdict(finding.stratum),
         "file": None if finding.file is None else asdict(finding.file),
         "notes": list(finding.notes),
+        "pixel_code": finding.pixel_code,
+        "pixel_reason": finding.pixel_reason,
+        "evidence_kinds": list(finding.evidence_kinds),
+        "conflicts": list(finding.conflicts),
     }
     return json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
 
 
 def finding_from_row(row: Mapping[str, Any]) -> Finding:
-    """The finding of one database row; its keys are the column names of `results`."""
+    """The finding of one database row; its keys are the column names of `results`.
+
+    Rows of layout 1 know no evidence: what they say of the verdict, the pixels said.
+    """
     detail = json.loads(row["detail"]) if row["detail"] else {}
     stratum, file = detail.get("stratum"), detail.get("file")
     return Finding(
@@ -51,6 +58,11 @@ def finding_from_row(row: Mapping[str, Any]) -> Finding:
         stratum=None if stratum is None else Stratum(**stratum),
         file=None if file is None else FileFacts(**file),
         notes=tuple(detail.get("notes", ())),
+        pixel_verdict=None if row["pixel_verdict"] is None else Verdict(row["pixel_verdict"]),
+        pixel_code=detail.get("pixel_code", row["verdict_code"] or ""),
+        pixel_reason=detail.get("pixel_reason", "" if row["verdict"] is None else row["reason"]),
+        evidence_kinds=tuple(detail.get("evidence_kinds", ())),
+        conflicts=tuple(detail.get("conflicts", ())),
     )
 
 
