@@ -1,0 +1,142 @@
+"""What the tests of the adapters share: images of each verdict, a stand-in service, judges."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, HTTPException, Request
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+
+from detector.integrations.client import Judgement
+from detector.preprocess import prepare
+from detector.results import Asserts, Evidence, Finding, Trust, Verdict
+from tests.standin import StandIn
+
+TOKEN = "a-token-for-tests"
+EVIDENCE = Evidence(
+    "a1111_parameters", "metadata", Asserts.GENERATED, "a program", Trust.SELF_DECLARED
+)
+# What `tests.standin.StandIn` makes of them: it scores brightness.
+BRIGHT, MIDDLE, DARK = 230, 145, 30
+
+
+def picture(brightness: int, seed: int = 0, size: tuple[int, int] = (320, 240)) -> bytes:
+    """A PNG of that brightness with enough texture to be worth a look."""
+    noise = np.random.default_rng(seed).integers(-20, 21, (size[1], size[0], 3))
+    pixels = np.clip(brightness + noise, 0, 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def flat(brightness: int) -> bytes:
+    """A PNG of one colour, of which PDQ gives no hash."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (256, 256), (brightness,) * 3).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def judge(data: bytes) -> Judgement:
+    """The stand-in's judgement; bright images also carry a piece of evidence."""
+    model = StandIn()
+    item = prepare("", data, model.bundle.preprocess)
+    if item.views is None:
+        return Judgement(Finding("", item.sha256, item.status, item.reason, model.model_id))
+    finding = model.score_prepared([item])[0]
+    return Judgement(finding, (EVIDENCE,) if finding.verdict is Verdict.LIKELY_GENERATED else ())
+
+
+@dataclass
+class Service:
+    """A stand-in for `detector serve`: the same answers, and faults on demand.
+
+    Attributes:
+        url: where it listens.
+        asked: the bytes of every image that it was asked about.
+        status: what it answers instead of 200, when set.
+        gate: an answer waits until this is set.
+        entered: set as soon as an image has come.
+    """
+
+    url: str = ""
+    asked: list[bytes] = field(default_factory=list)
+    status: int = 200
+    gate: threading.Event = field(default_factory=threading.Event)
+    entered: threading.Event = field(default_factory=threading.Event)
+
+    def reset(self) -> None:
+        """Forgets what was asked, and answers at once."""
+        self.asked.clear()
+        self.status = 200
+        self.gate.set()
+        self.entered.clear()
+
+
+@contextmanager
+def service(extra: Any = None) -> Iterator[Service]:
+    """Runs the stand-in service on a free port of the loopback until the block ends.
+
+    Args:
+        extra: called with the FastAPI app before it starts, to mount routers.
+    """
+    state = Service()
+    state.gate.set()
+    app = FastAPI()
+
+    @app.post("/v1/score")
+    async def score(request: Request) -> Any:
+        body = await request.body()
+        state.asked.append(body)
+        state.entered.set()
+        await run_in_threadpool(state.gate.wait, 60)
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            raise HTTPException(401, "a token is needed")
+        if state.status != 200:
+            raise HTTPException(state.status, "as the test asked")
+        found = judge(body)
+        evidence = [item.to_record() for item in found.evidence]
+        return {"findings": [{**found.finding.to_record(), "evidence": evidence}]}
+
+    if extra is not None:
+        extra(app)
+    with running(app) as url:
+        state.url = url
+        yield state
+
+
+@contextmanager
+def running(app: Any) -> Iterator[str]:
+    """Serves an app in a thread; gives its URL."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise RuntimeError("the app did not start")
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        listener.close()
+
+
+def token_file(folder: Path) -> Path:
+    """A file with the stand-in service's token."""
+    path = folder / "token"
+    path.write_text(f"# for tests\n{TOKEN}\n", encoding="utf-8")
+    return path
