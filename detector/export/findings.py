@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable
-from itertools import islice
-from typing import Any
 
-from detector.errors import MissingExtraError, UsageError
-from detector.export.files import cell, replacing, to_json, writing
+from detector.export import columns
+from detector.export.files import cell, to_json, writing
 from detector.results import Finding, Status
 
 Exporter = Callable[[Iterable[Finding], str], int]
 
 COLUMNS: tuple[str, ...] = tuple(Finding("", "", Status.FAILED, "").to_record())
-_ROWS_AT_ONCE = 10_000
 
 
 def json_line(finding: Finding) -> str:
@@ -60,21 +57,8 @@ def write_parquet(findings: Iterable[Finding], out: str) -> int:
 
     Raises MissingExtraError without pyarrow, UsageError for standard output.
     """
-    if out == "-":
-        raise UsageError("Parquet cannot be written to standard output: name a file")
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingExtraError("Parquet export", "parquet") from error
-    schema = _schema(pa)
-    count = 0
     records = (finding.to_record() for finding in findings)
-    with replacing(out) as target, pq.ParquetWriter(target, schema, compression="zstd") as writer:
-        while group := list(islice(records, _ROWS_AT_ONCE)):
-            writer.write_table(pa.Table.from_pylist(group, schema=schema))
-            count += len(group)
-    return count
+    return columns.write_parquet(COLUMNS, records, out)
 
 
 EXPORTERS: dict[str, Exporter] = {
@@ -82,13 +66,3 @@ EXPORTERS: dict[str, Exporter] = {
     "jsonl": write_jsonl,
     "parquet": write_parquet,
 }
-
-
-def _schema(pa: Any) -> Any:
-    numbers = {
-        **dict.fromkeys(("score", "probability", "lr", "spread"), pa.float64()),
-        **dict.fromkeys(("width", "height", "frames", "jpeg_quality"), pa.int32()),
-        "bytes": pa.int64(),
-        **dict.fromkeys(("evidence_kinds", "conflicts", "notes"), pa.list_(pa.string())),
-    }
-    return pa.schema([(name, numbers.get(name, pa.string())) for name in COLUMNS])
