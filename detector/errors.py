@@ -60,3 +60,7 @@ class StoreError(DetectorError):
 
 class CorpusError(DetectorError):
     """A corpus manifest or folder is malformed; the text names the file and the line."""
+
+
+class CustodyError(DetectorError):
+    """A report's statement of custody or its signature is missing, unreadable or does not hold."""
