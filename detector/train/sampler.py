@@ -60,6 +60,8 @@ class Sampler:
         for (label, source), members in sorted(rows.items()):
             chance.shuffle(members)
             kept = members[: config.data.caps.get(source, len(members))]
+            if not kept:
+                continue
             factor = config.data.pair_weight if source in paired else 1.0
             self.rows[label].append(kept)
             self.weights[label].append(factor * len(kept) ** (1 - config.data.evenness))
