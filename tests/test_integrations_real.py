@@ -14,7 +14,16 @@ from typing import Any
 
 import pytest
 
-from tests.moderation_made import BRIGHT, DARK, MIDDLE, Service, picture, service, token_file
+from tests.moderation_made import (
+    BRIGHT,
+    DARK,
+    MIDDLE,
+    Service,
+    flat,
+    picture,
+    service,
+    token_file,
+)
 from tests.real_components import (
     answers,
     environment,
@@ -177,3 +186,110 @@ def test_synapse_fails_open_as_configured(
     detector_service.status = 500
     assert homeserver.upload(picture(BRIGHT, 2))[0] == 200
     assert "500" in homeserver.noted("allow")[-1]["reason"]
+
+
+# ThreatExchange
+
+
+@dataclass
+class Tx:
+    programs: Path
+    folder: Path
+    endpoint: str
+
+    def __call__(self, *words: str) -> str:
+        env = plain_environment(
+            TX_STATEDIR=str(self.folder / "state"),
+            DETECTOR_ENDPOINT=self.endpoint,
+            DETECTOR_TOKEN_FILE=str(token_file(self.folder)),
+        )
+        done = subprocess.run(
+            [str(self.programs / "tx"), *words],
+            env=env,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def python(self, code: str) -> str:
+        done = subprocess.run(
+            [str(self.programs / "python"), "-c", code],
+            env=plain_environment(
+                DETECTOR_ENDPOINT=self.endpoint,
+                DETECTOR_TOKEN_FILE=str(token_file(self.folder)),
+            ),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def tx(detector_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Tx:
+    folder = tmp_path_factory.mktemp("tx")
+    for name, data in (
+        ("flagged.png", picture(BRIGHT)),
+        ("plain.png", picture(DARK)),
+        ("flat-flagged.png", flat(BRIGHT)),
+        ("flat-plain.png", flat(DARK)),
+        ("broken.png", picture(BRIGHT)[:300]),
+    ):
+        (folder / name).write_bytes(data)
+    (folder / "bank.txt").write_text("verdict=likely_generated\nstandin_v1>=+3.50\n")
+    tool = Tx(environment("threatexchange"), folder, detector_service.url)
+    tool("config", "extensions", "add", "detector.integrations.threatexchange")
+    tool(
+        "config", "collab", "edit", "local_file", "--create", "--signal-type", "ai_generated",
+        "--filename", str(folder / "bank.txt"), "Generated images",
+    )  # fmt: skip
+    tool("fetch")
+    return tool
+
+
+def test_tx_hashes_a_photo_to_score_and_verdict(tx: Tx) -> None:
+    out = tx("hash", "-S", "ai_generated", "photo", "flagged.png", "plain.png")
+    flagged, plain = out.splitlines()
+    assert "standin_v1:+" in flagged
+    assert "likely_generated" in flagged
+    assert "standin_v1:-" in plain
+    assert "no_sign" in plain
+
+
+def test_tx_matches_a_flagged_photo_only(tx: Tx) -> None:
+    assert "Generated images" in tx("match", "photo", "flagged.png")
+    assert tx("match", "photo", "plain.png") == ""
+
+
+def test_tx_matches_photos_without_a_pdq_hash(tx: Tx) -> None:
+    # With the sample data there is an index for PDQ, which fails on an empty hash by itself.
+    tx("config", "collab", "edit", "sample", "--create", "Sample")
+    tx("fetch")
+    assert tx("hash", "-S", "pdq", "photo", "flat-flagged.png").strip() in ("", "pdq")
+    assert "Generated images" in tx("match", "photo", "flat-flagged.png")
+    assert tx("match", "photo", "flat-plain.png") == ""
+
+
+def test_tx_gives_no_signal_for_a_file_that_cannot_be_scored(tx: Tx) -> None:
+    assert "standin" not in tx("hash", "-S", "ai_generated", "photo", "broken.png")
+
+
+def test_the_classifier_labels_photos(tx: Tx) -> None:
+    code = (
+        "from detector.integrations.threatexchange import AiGeneratedClassifier as C\n"
+        "from threatexchange.content_type.photo import PhotoContent as P\n"
+        "c = C.get_with_default_settings()\n"
+        "for n in ('flagged', 'plain', 'flat-flagged'): print(c.classify(P, n + '.png'))\n"
+    )
+    flagged, plain, untextured = tx.python(code).splitlines()
+    assert flagged.startswith("likely_generated(+")
+    assert "evidence:a1111_parameters" in flagged
+    assert plain.startswith("no_sign(-")
+    assert untextured.startswith("likely_generated")

@@ -147,7 +147,7 @@ class DetectorModule:
                 return self._allowed
             judgement = await self._judge(data)
             choice = self._config.rules.choose(judgement)
-        except _TooLong as error:
+        except _TooLongError as error:
             choice = Choice(self._config.rules.actions[UNSCORED], UNSCORED, str(error))
         except (DetectorError, OSError) as error:
             choice = self._config.rules.on_fault(error)
@@ -165,14 +165,14 @@ class DetectorModule:
 
         def keep(chunk: bytes) -> None:
             if buffer.tell() == 0 and not looks_like_image(chunk):
-                raise _NoImage
+                raise _NoImageError
             if buffer.tell() + len(chunk) > limit:
-                raise _TooLong(f"the file has more than {limit:,} bytes")
+                raise _TooLongError(f"the file has more than {limit:,} bytes")
             buffer.write(chunk)
 
         try:
             await file_wrapper.write_chunks_to(keep)
-        except _NoImage:
+        except _NoImageError:
             return None
         return buffer.getvalue() or None
 
@@ -229,11 +229,11 @@ class DetectorModule:
         logger.error("detector: %s/%s could not be quarantined", server, file_info.file_id)
 
 
-class _NoImage(Exception):
+class _NoImageError(Exception):
     pass
 
 
-class _TooLong(Exception):
+class _TooLongError(Exception):
     pass
 
 
