@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -61,6 +61,20 @@ class PreprocessConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, `from_dict` reads them back."""
         return asdict(self)
+
+    def cut(self, rgb: Pixels) -> Views:
+        """The views of an upright (H, W, 3) uint8 RGB image, see `make_views`."""
+        return make_views(rgb, self)
+
+
+class Cutter(Protocol):
+    """What turns an image into a model's views; picklable, and used in worker processes.
+
+    `PreprocessConfig` is the one of the package's own bundles; a model plug-in brings another.
+    """
+
+    def cut(self, rgb: Pixels) -> Views:
+        """The views of an upright (H, W, 3) uint8 RGB image; may raise `ImageError`."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,7 @@ def make_views(rgb: Pixels, config: PreprocessConfig) -> Views:
 def prepare(
     path: str,
     data: bytes | None,
-    config: PreprocessConfig,
+    config: Cutter,
     *,
     limits: Limits = DEFAULT_LIMITS,
     thumbnail_side: int | None = None,
@@ -227,7 +241,7 @@ def prepare(
         if data is None:
             data = read(path)
         image = read_image(data, limits)
-        views = make_views(image.rgb, config)
+        views = config.cut(image.rgb)
         small = thumbnail(image.rgb, thumbnail_side) if thumbnail_side else None
     except ImageError as error:
         return Prepared(path, _digest(data), error.status, error.reason)
