@@ -87,9 +87,9 @@ class DetectorModule:
     """
 
     def __init__(self, config: Config, api: Any) -> None:
-        from synapse.module_api import NOT_SPAM  # type: ignore[import-not-found]
-        from synapse.module_api.errors import Codes  # type: ignore[import-not-found]
-        from twisted.python.threadpool import ThreadPool  # type: ignore[import-not-found]
+        from synapse.module_api import NOT_SPAM
+        from synapse.module_api.errors import Codes
+        from twisted.python.threadpool import ThreadPool
 
         self._config, self._api = config, api
         self._allowed, self._refused = NOT_SPAM, Codes.FORBIDDEN
@@ -272,7 +272,7 @@ def make_note(
 
 async def _within(seconds: float, work: Any) -> Judgement:
     """Waits for the thread's answer, but no longer than that; the thread itself goes on."""
-    from twisted.internet import defer, reactor  # type: ignore[import-not-found]
+    from twisted.internet import defer, reactor
 
     deferred = defer.ensureDeferred(work)
     deferred.addTimeout(seconds, reactor)

@@ -26,17 +26,17 @@ from functools import lru_cache, wraps
 from pathlib import Path
 from typing import Any
 
-from threatexchange.classifier.classifier import (  # type: ignore[import-not-found]
+from threatexchange.classifier.classifier import (
     ClassificationInfo,
     ClassificationResult,
     Classifier,
 )
-from threatexchange.content_type.photo import PhotoContent  # type: ignore[import-not-found]
-from threatexchange.extensions.manifest import (  # type: ignore[import-not-found]
+from threatexchange.content_type.photo import PhotoContent
+from threatexchange.extensions.manifest import (
     ThreatExchangeExtensionManifest,
 )
-from threatexchange.signal_type import signal_base  # type: ignore[import-not-found]
-from threatexchange.signal_type.pdq.pdq_index import PDQIndex  # type: ignore[import-not-found]
+from threatexchange.signal_type import signal_base
+from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
 from detector.errors import UsageError
 from detector.integrations.client import Judge, Judgement, make_judge
@@ -55,13 +55,11 @@ def default_judge() -> Judge:
     )
 
 
-class AiGeneratedIndex(signal_base.TrivialLinearSearchHashIndex):  # type: ignore[misc]
+class AiGeneratedIndex(signal_base.TrivialLinearSearchHashIndex):
     """Every rule of the banks in turn: there are few, and each is one comparison."""
 
 
-class AiGeneratedSignal(  # type: ignore[misc]
-    signal_base.SimpleSignalType, signal_base.BytesHasher
-):
+class AiGeneratedSignal(signal_base.SimpleSignalType, signal_base.BytesHasher):
     """What the detector found in an image, or a rule over it; see the first lines of this file."""
 
     @classmethod
@@ -108,7 +106,7 @@ AiGeneratedIndex._SIGNAL_TYPE = AiGeneratedSignal
 
 
 @dataclass
-class AiGeneratedInfo(ClassificationInfo):  # type: ignore[misc]
+class AiGeneratedInfo(ClassificationInfo):
     """One label with the score behind it; evidence has none.
 
     Attributes:
@@ -124,7 +122,7 @@ class AiGeneratedInfo(ClassificationInfo):  # type: ignore[misc]
         return "" if self.score is None else f"{self.score:+.2f}"
 
 
-class AiGeneratedClassifier(Classifier):  # type: ignore[misc]
+class AiGeneratedClassifier(Classifier):
     """Labels a photo by verdict, and by what the file says of its own origin.
 
     Labels: `likely_generated`, `inconclusive` and `no_sign` (one of them matches), and
