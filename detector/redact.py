@@ -1,1 +1,0 @@
-"""Takes faces, names, paths and texts out of a campaign before it is passed on."""
