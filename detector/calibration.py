@@ -70,6 +70,8 @@ class Calibration:
         offsets: of the strata that had enough images, keyed by `str(stratum)`; others use 0.
         counts: how many (real, generated) images each stratum held when it was fitted.
         sources: how many (real, generated) sources the fit rests on.
+        bounds: (low, high) natural logarithms for the strata with an offset, from their own
+            images and sources alone; a ratio stays within these and the general bounds.
     """
 
     slope: float
@@ -79,12 +81,20 @@ class Calibration:
     offsets: Mapping[str, float] = field(default_factory=dict)
     counts: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     sources: tuple[int, int] = (0, 0)
+    bounds: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+
+    def bounds_of(self, stratum: Stratum | str | None) -> tuple[float, float]:
+        """(low, high) natural-log bounds of every ratio that is given for the stratum."""
+        low, high = self.bounds.get(str(stratum), (-math.inf, math.inf))
+        return max(low, self.log_lr_min), min(high, self.log_lr_max)
 
     def log_lrs(self, scores: ArrayLike, strata: Iterable[Stratum | str | None]) -> Floats:
         """(N,) bounded natural log-likelihood ratios; raises ValueError for NaN scores."""
-        offset = np.array([self.offsets.get(str(stratum), 0.0) for stratum in strata])
+        names = [str(stratum) for stratum in strata]
+        offset = np.array([self.offsets.get(name, 0.0) for name in names])
         raw = _unbounded(self.slope, self.intercept, scores) + offset
-        return np.asarray(np.clip(raw, self.log_lr_min, self.log_lr_max), dtype=np.float64)
+        limits = np.array([self.bounds_of(name) for name in names]).reshape(-1, 2)
+        return np.asarray(np.clip(raw, limits[:, 0], limits[:, 1]), dtype=np.float64)
 
     def lr(self, score: float, stratum: Stratum | str | None = None) -> float:
         """The likelihood ratio of "generated" against "real" that the score supports."""
@@ -120,6 +130,7 @@ class Calibration:
         record["offsets"] = dict(self.offsets)
         record["counts"] = {key: list(value) for key, value in self.counts.items()}
         record["sources"] = list(self.sources)
+        record["bounds"] = {key: list(value) for key, value in self.bounds.items()}
         return record
 
     @classmethod
@@ -135,6 +146,10 @@ class Calibration:
             offsets={str(k): float(v) for k, v in record.get("offsets", {}).items()},
             counts={str(k): (int(r), int(g)) for k, (r, g) in record.get("counts", {}).items()},
             sources=(int(real), int(generated)),
+            bounds={
+                str(k): (float(lowest), float(highest))
+                for k, (lowest, highest) in record.get("bounds", {}).items()
+            },
         )
 
 
@@ -153,7 +168,8 @@ def fit(
     the share of generated images was (Brümmer and du Preez 2006). Targets are softened as in
     Platt 1999 by the number of sources, which keeps the slope finite when the classes are
     separable. A falling map is refused: its slope is set to 0 and every ratio is 1.
-    Sources of fewer than `full_at` images get their proportional part of a say.
+    Sources of fewer than `full_at` images get their proportional part of a say. A stratum with
+    an offset also gets bounds, from its own images: few sources support no strong ratio.
     Raises ValueError when a class is absent or a score is NaN or infinite.
     """
     s, y, codes = _checked(scores, labels, groups)
@@ -176,7 +192,12 @@ def fit(
             offsets[name] = offset * rarer / (rarer + _SHRINK_AT)
     llr = base + np.array([offsets.get(name, 0.0) for name in names])
     low, high = empirical_bounds(llr, y, codes.tolist(), full_at=full_at)
-    return Calibration(slope, intercept, low, high, offsets, counts, (real, generated))
+    bounds = {}
+    for name in offsets:
+        inside = names == name
+        own = codes[inside].tolist()
+        bounds[name] = empirical_bounds(llr[inside], y[inside], own, full_at=full_at)
+    return Calibration(slope, intercept, low, high, offsets, counts, (real, generated), bounds)
 
 
 def empirical_bounds(
