@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from detector.errors import UsageError
-from detector.explain.looking import DEFAULT_GRID, contributions, heatmap, look
+from detector.explain.looking import (
+    DEFAULT_GRID,
+    can_be_mapped,
+    contributions,
+    heatmap,
+    look,
+)
 from detector.explain.maps import CROPS, Contribution, Heatmap
 from detector.explain.reference import Alike, alike, at_threshold
 from detector.explain.stability import Stability, settle, stability
@@ -142,10 +148,10 @@ def explain(
     notes: tuple[str, ...] = ()
     shown: Heatmap | None = None
     if with_map:
-        if hasattr(detector, "net"):
+        if can_be_mapped(detector, method):
             shown = heatmap(detector, seen, grid=grid, method=method)
         else:
-            notes = (f"model {detector.model_id} does not say what it sees where: no heatmap",)
+            notes = (f"model {detector.model_id} cannot be mapped with method {method!r}",)
     held = stability(detector, seen) if with_stability else None
     settled = seen.finding if held is None else settle(seen.finding, held)
     # Evidence is set against what the pixels can still be said to show.

@@ -195,7 +195,7 @@ def sign_test(wins: int, trials: int) -> float:
 
 
 def _score(detector: Detector, rgb: Pixels) -> float:
-    finding = detector.predict(rgb)
+    finding = detector.score_prepared([detector.prepare(rgb)])[0]
     if finding.score is None:
         raise ImageError(finding.status, finding.reason)
     return finding.score

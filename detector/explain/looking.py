@@ -32,7 +32,7 @@ from detector.explain.maps import (
 )
 from detector.explain.texture import nothing_to_see
 from detector.images import DecodedImage, decoded_from_pixels, read_bytes, read_image
-from detector.preprocess import Box, Prepared, make_views, pad_to, whole_view
+from detector.preprocess import Box, Prepared, pad_to, whole_view
 from detector.results import Finding, Status
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def look(detector: Detector, source: Source) -> Seen:
 
 def score_pixels(detector: Detector, image: DecodedImage, path: str = "") -> Finding:
     """The finding of an image that was decoded already."""
-    views = make_views(image.rgb, detector.bundle.preprocess)
+    views = detector.bundle.preprocess.cut(image.rgb)
     notes = image.notes + views.notes
     ready = Prepared(path, image.facts.sha256, Status.OK, "", image.facts, views, notes)
     return detector.score_prepared([ready])[0]
@@ -103,8 +103,8 @@ def heatmap(
         raise UsageError(f"no heatmap method {method!r}: use {' or '.join(METHODS)}")
     if grid < 1:
         raise UsageError(f"a heatmap needs at least one crop, not {grid}")
-    if not hasattr(detector, "net"):
-        raise UsageError(f"model {detector.model_id} does not say what it sees where: no heatmap")
+    if not can_be_mapped(detector, method):
+        raise UsageError(f"model {detector.model_id} cannot be mapped with method {method!r}")
     seen = source if isinstance(source, Seen) else look(detector, source)
     if seen.image is None:
         raise ImageError(seen.finding.status, seen.finding.reason)
@@ -115,6 +115,12 @@ def heatmap(
     size = (rgb.shape[1], rgb.shape[0])
     covered = covered_share(layers[0].boxes, size)
     return Heatmap(bundle.id, method, size, layers, parts, covered, _notes(layers, covered))
+
+
+def can_be_mapped(detector: Detector, method: str = CROPS) -> bool:
+    """Whether a model has the views and the network that `heatmap` needs."""
+    net = getattr(detector, "net", None)
+    return net is not None and (method != GRADCAM or hasattr(net, "top_norm"))
 
 
 def contributions(finding: Finding, bundle: Bundle) -> tuple[Contribution, ...]:
@@ -213,8 +219,8 @@ def _in_image(boxes: Sequence[Box], square: Box, size: int) -> list[Box]:
 def _by_gradient(detector: Detector, rgb: Pixels, grid: int) -> tuple[Layer, ...]:
     """Grad-CAM of the whole view, or of the middle crop where a bundle has no whole view.
 
-    The map is kept in logits instead of being cut at 0 and stretched: since the last features
-    are averaged before a linear head, its mean is what they add to the logit.
+    The map is kept in logits instead of being cut at 0 and stretched: the last features are
+    averaged before the head, so to first order its mean is what they add to the logit.
     """
     config = detector.bundle.preprocess
     size = config.size

@@ -180,7 +180,7 @@ def stability(detector: Detector, source: Source | Seen) -> Stability:
     rows = [_row(AS_IS, seen.finding)]
     for name, treat in TREATMENTS.items():
         # One at a time: the treated copies of a large image do not fit into memory together.
-        rows.append(_row(name, detector.predict(treat(rgb))))
+        rows.append(_row(name, detector.score_prepared([detector.prepare(treat(rgb))])[0]))
     return Stability(tuple(rows))
 
 
