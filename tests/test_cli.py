@@ -22,7 +22,7 @@ from detector.cli import codes, main
 from detector.cli.commands import COMMANDS
 from detector.cli.demo import remark
 from detector.cli.scan import exit_code
-from detector.cli.show import SCALE, _place
+from detector.cli.explained import SCALE, place
 from detector.demo import GENERATED, PHOTOGRAPHS, find_images
 from detector.errors import MissingExtraError
 from detector.results import Finding, Status
@@ -408,7 +408,7 @@ def test_show_gives_json_with_the_crops(folder: Path, capsys: pytest.CaptureFixt
 
 
 def test_the_bar_of_a_score_never_moves_with_the_image():
-    assert [_place(score) for score in (-2 * SCALE, -SCALE, 0, SCALE, 2 * SCALE)] == [
+    assert [place(score) for score in (-2 * SCALE, -SCALE, 0, SCALE, 2 * SCALE)] == [
         0,
         0,
         24,

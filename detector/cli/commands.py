@@ -20,6 +20,7 @@ class Command(NamedTuple):
 COMMANDS: tuple[Command, ...] = (
     Command("scan", "detector.cli.scan", "score files, folders and URLs into a result store"),
     Command("show", "detector.cli.show", "print what one image's score says, in the terminal"),
+    Command("explain", "detector.cli.explain", "say why an image got its score, with a map"),
     Command("report", "detector.cli.report", "write the HTML page of a result store"),
     Command("export", "detector.cli.export", "write a result store as CSV, JSON Lines or Parquet"),
     Command("models", "detector.cli.models", "list the installed models"),

@@ -139,7 +139,7 @@ def explain(
     """
     from detector.explain.looking import Seen
 
-    _check_prior(prior)
+    check_prior(prior)
     seen = source if isinstance(source, Seen) else look(detector, source)
     listed = tuple(evidence)
     if seen.image is None or not seen.finding.ok:
@@ -166,7 +166,7 @@ def read(finding: Finding, bundle: Bundle, prior: float | None = None) -> Readin
     Raises:
         UsageError: a prior that is none, or a finding without a score.
     """
-    _check_prior(prior)
+    check_prior(prior)
     if finding.score is None or finding.stratum is None:
         raise UsageError("a file that was not scored has nothing to read")
     calibration = bundle.calibration
@@ -188,6 +188,7 @@ def read(finding: Finding, bundle: Bundle, prior: float | None = None) -> Readin
     )
 
 
-def _check_prior(prior: float | None) -> None:
+def check_prior(prior: float | None) -> None:
+    """Raises UsageError unless the prior is None or strictly between 0 and 1."""
     if prior is not None and not 0 < prior < 1:
         raise UsageError(f"a prior lies strictly between 0 and 1, such as 0.1; not {prior}")

@@ -249,7 +249,8 @@ def _grad_cam(detector: Detector, view: Pixels, name: str) -> NDArray[np.float32
     from detector.model import to_tensor
 
     kept: list[Any] = []
-    hook = detector.net.top_norm.register_forward_hook(lambda _, __, out: kept.append(out))
+    last: Any = detector.net.top_norm
+    hook = last.register_forward_hook(lambda _, __, out: kept.append(out))
     try:
         with torch.enable_grad():
             logit = detector.net(to_tensor(view[None]).requires_grad_(), name)[0]
