@@ -85,7 +85,10 @@ class Pseudonyms:
         Case does not matter. A name of fewer than four characters is replaced where it stands
         as a word of its own.
         """
-        return _PLACES.sub("(redacted)", "".join(self._pieces(text)))
+        return "".join(self._pieces(_PLACES.sub(self._place, text)))
+
+    def _place(self, match: re.Match[str]) -> str:
+        return match.group() if _folded(match.group()) in self._known else "(redacted)"
 
     def _pieces(self, text: str) -> Iterator[str]:
         folded, at = _folded(text), 0

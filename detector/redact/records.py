@@ -110,6 +110,8 @@ class _Walker:
         return replace(value, **changes)  # type: ignore[type-var]
 
     def _field(self, name: str, value: Any) -> Any:
+        if _holds_records(value):
+            return self._any(value)
         if name in _KEPT:
             return value
         if name in _DROPPED:
@@ -161,6 +163,11 @@ class _Walker:
     def _labelled_trace(self, text: str) -> str:
         kind, colon, value = text.partition(": ")
         return f"{kind}: {self._trace(kind, value)}" if colon else self._names.name("text", text)
+
+
+def _holds_records(value: Any) -> bool:
+    """Whether a field such as `clusters` holds records here, and not the ids of some."""
+    return isinstance(value, tuple) and any(is_dataclass(part) for part in value)
 
 
 def _lead(link: TraceLink) -> str:
