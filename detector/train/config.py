@@ -12,6 +12,7 @@ from detector.augment import Degradations
 from detector.errors import UsageError
 
 T = TypeVar("T")
+DESIGNS = ("lite0_two_view", "clip_tokens")
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,35 @@ class OptimConfig:
 
 
 @dataclass(frozen=True)
+class HeadConfig:
+    """The heads of the "clip_tokens" design, trained on a frozen tower's tokens.
+
+    Attributes:
+        layers: whose class tokens they read, counted from 1.
+        hidden: width of the hidden layer; 0 for a linear probe.
+        members: networks that are averaged in each head.
+        steps, batch, rate, decay: of AdamW, with a cosine to zero.
+        mixup: parameter of the Beta distribution that mixes two images; 0 for none.
+    """
+
+    layers: tuple[int, ...] = (2, 4, 6, 8, 10, 12)
+    hidden: int = 96
+    members: int = 4
+    steps: int = 1100
+    batch: int = 256
+    rate: float = 3e-4
+    decay: float = 0.1
+    mixup: float = 0.4
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """All that decides a run, beside the corpus and the initial weights.
 
     Attributes:
         name: the bundle's id.
+        design: "lite0_two_view" (the small CNN) or "clip_tokens" (heads on CLIP's tower).
+        profile: "default" or "thorough"; what `--profile` chooses by.
         seed: of every draw.
         size: side of the views in pixels.
         tap_stages, dropout, head_hidden: see `detector.model.TwoViewNet`.
@@ -78,6 +103,8 @@ class TrainConfig:
     """
 
     name: str
+    design: str = "lite0_two_view"
+    profile: str = "default"
     seed: int = 0
     size: int = 224
     tap_stages: tuple[int, ...] = (1, 2, 4)
@@ -90,6 +117,7 @@ class TrainConfig:
     inconclusive_fpr: float = 0.1
     data: DataConfig = field(default_factory=DataConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    head: HeadConfig = field(default_factory=HeadConfig)
     degradations: Degradations = field(default_factory=Degradations)
 
     def to_dict(self) -> dict[str, Any]:
@@ -124,9 +152,12 @@ def read_config(path: str | Path) -> TrainConfig:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
     values["data"] = _section(DataConfig, values.get("data", {}), f"{path} [data]")
     values["optim"] = _section(OptimConfig, values.get("optim", {}), f"{path} [optim]")
+    values["head"] = _section(HeadConfig, values.get("head", {}), f"{path} [head]")
     values["degradations"] = _section(
         Degradations, values.get("degradations", {}), f"{path} [degradations]"
     )
     if "name" not in values:
         raise UsageError(f"{path}: needs a name, which becomes the bundle's id")
+    if values.get("design", DESIGNS[0]) not in DESIGNS:
+        raise UsageError(f"{path}: design is one of {', '.join(DESIGNS)}")
     return _section(TrainConfig, values, str(path))

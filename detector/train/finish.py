@@ -151,11 +151,8 @@ def draft_config(config: TrainConfig) -> dict[str, Any]:
     return {
         "id": config.name,
         "format": CONFIG_FORMAT,
-        "architecture": {
-            "name": "lite0_two_view",
-            "tap_stages": list(config.tap_stages),
-            "head_hidden": config.head_hidden,
-        },
+        "profile": config.profile,
+        "architecture": _architecture(config),
         "preprocess": PreprocessConfig(size=config.size, native=config.native).to_dict(),
         "fusion": {"bias": 0.0, "whole": 0.5, "native": 0.5},
         "calibration": {"slope": 1.0, "intercept": 0.0},
@@ -166,6 +163,23 @@ def draft_config(config: TrainConfig) -> dict[str, Any]:
             "inconclusive_fpr": config.inconclusive_fpr,
             "least_texture": LEAST_TEXTURE,
         },
+    }
+
+
+def _architecture(config: TrainConfig) -> dict[str, Any]:
+    if config.design == "clip_tokens":
+        return {
+            "name": config.design,
+            "backbone": "clip_vit_b16_int8",
+            "layers": list(config.head.layers),
+            "hidden": config.head.hidden,
+            "members": config.head.members,
+            "views": ["whole", "native"] if config.native else ["whole"],
+        }
+    return {
+        "name": config.design,
+        "tap_stages": list(config.tap_stages),
+        "head_hidden": config.head_hidden,
     }
 
 

