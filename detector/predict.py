@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -15,11 +16,13 @@ from PIL import Image
 
 from detector.calibration import stratum_of
 from detector.errors import ImageError
+from detector.evidence import look
+from detector.evidence.trust import read_trust_list
 from detector.images import DEFAULT_LIMITS, Limits, decoded_from_pixels
 from detector.model import to_tensor
 from detector.preprocess import Prepared, make_views, prepare
-from detector.results import CropScore, Finding, Status, Verdict
-from detector.verdict import PixelJudgement
+from detector.results import CropScore, Evidence, Finding, Status, Verdict
+from detector.verdict import PixelJudgement, decided
 from detector.weights import Bundle, load_bundle
 
 Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
@@ -32,9 +35,16 @@ class Detector:
     Findings do not depend on batch size, thread count or decoder by more than 1e-4 in `score`.
     """
 
-    def __init__(self, bundle: Bundle, *, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        limits: Limits = DEFAULT_LIMITS,
+        trust_list: str | None = None,
+    ) -> None:
         self.bundle = bundle
         self.limits = limits
+        self.trust_list = trust_list
         self.net = bundle.build_model()
 
     @classmethod
@@ -44,6 +54,7 @@ class Detector:
         *,
         threads: int | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        trust_anchors: str | Path | None = None,
     ) -> Detector:
         """Load a bundle with its weights.
 
@@ -51,13 +62,17 @@ class Detector:
             model: id of a shipped bundle or a bundle's folder; None for the default.
             threads: CPU threads of torch in this process; None leaves them as they are.
             limits: bounds on bytes and pixels of a file, checked before decoding.
+            trust_anchors: file with PEM certificates that C2PA signers are checked against; None
+                for the list of the environment or of the package, see `detector.evidence.trust`.
 
         Raises:
             BundleError: no such bundle, or it is incomplete or altered.
+            UsageError: `trust_anchors` cannot be read, or holds no certificate.
         """
         if threads is not None:
             torch.set_num_threads(threads)
-        return cls(load_bundle(model), limits=limits)
+        pem = None if trust_anchors is None else read_trust_list(trust_anchors).pem
+        return cls(load_bundle(model), limits=limits, trust_list=pem)
 
     @property
     def model_id(self) -> str:
@@ -69,32 +84,48 @@ class Detector:
         """Hash of all that can change a finding; results in a store are keyed by it."""
         return self.bundle.config_hash
 
-    def predict(self, source: Source) -> Finding:
-        """Score one image.
+    def predict(self, source: Source, *, evidence: bool = True) -> Finding:
+        """Score one image, and decide with what the file says of its origin.
 
         Args:
             source: path or URL, the bytes of a file, a PIL image, or an array of shape
                 (H, W, 3), (H, W, 4) or (H, W), uint8, RGB order.
+            evidence: whether the evidence of a file has its say in the verdict, see
+                `detector.verdict`; pixels without a file have none.
 
         Returns:
             A finding; a file that cannot be scored gives one with another status than OK.
         """
-        return self.predict_batch([source])[0]
+        return self.predict_batch([source], evidence=evidence)[0]
 
-    def predict_batch(self, sources: Sequence[Source], batch_size: int = 16) -> list[Finding]:
-        """Score several images; the findings come in the order of the sources."""
+    def predict_batch(
+        self, sources: Sequence[Source], batch_size: int = 16, *, evidence: bool = True
+    ) -> list[Finding]:
+        """Score several images as `predict`; the findings come in the order of the sources."""
         findings: list[Finding] = []
         for group in _grouped(iter(sources), batch_size):
-            findings += self.score_prepared([self.prepare(s) for s in group], batch_size)
+            prepared = [self.prepare(source, evidence=evidence) for source in group]
+            findings += self.score_prepared(prepared, batch_size)
         return findings
 
-    def prepare(self, source: Source) -> Prepared:
-        """Read one image and cut it into this bundle's views, or say why that cannot be done."""
+    def examine(self, source: Source) -> tuple[Finding, tuple[Evidence, ...]]:
+        """As `predict`, with the evidence itself; the file is read and decoded once for both."""
+        prepared = self.prepare(source, evidence=True)
+        return self.score_prepared([prepared])[0], prepared.evidence or ()
+
+    def prepare(self, source: Source, *, evidence: bool = False) -> Prepared:
+        """Read one image and cut it into this bundle's views, or say why that cannot be done.
+
+        Args:
+            source: as for `predict`.
+            evidence: whether the evidence of a file is gathered from the same bytes and pixels.
+        """
         config = self.bundle.preprocess
+        find = partial(look, trust_list=self.trust_list) if evidence else None
         if isinstance(source, bytes):
-            return prepare("", source, config, limits=self.limits)
+            return prepare("", source, config, limits=self.limits, look=find)
         if isinstance(source, (str, Path)):
-            return prepare(str(source), None, config, limits=self.limits)
+            return prepare(str(source), None, config, limits=self.limits, look=find)
         try:
             image = decoded_from_pixels(source)
         except ImageError as error:
@@ -109,17 +140,23 @@ class Detector:
         Args:
             prepared: as `detector.preprocess.prepare` makes them with this bundle's config.
             batch_size: views that pass through the CNN together; bounds the memory.
+
+        Evidence that was prepared as well has its say in the verdict.
         """
         usable = [p for p in prepared if p.views is not None and p.facts is not None]
         whole = [p.views.whole for p in usable if p.views is not None and p.views.whole is not None]
         native = [crop for p in usable if p.views is not None for crop in p.views.native]
         wholes = iter(self._logits(whole, "whole", batch_size))
         natives = iter(self._logits(native, "native", batch_size))
-        return [
+        findings = [
             self._finding(p, wholes, natives)
             if p.views is not None and p.facts is not None
             else Finding(p.path, p.sha256, p.status, p.reason, self.model_id, notes=p.notes)
             for p in prepared
+        ]
+        return [
+            finding if p.evidence is None else decided(finding, p.evidence)
+            for p, finding in zip(prepared, findings, strict=True)
         ]
 
     def _logits(

@@ -8,7 +8,7 @@ processes prepare images without loading torch.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -17,11 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector.errors import BundleError, ImageError
-from detector.images import DEFAULT_LIMITS, Limits, read_bytes, read_image, thumbnail
-from detector.results import FileFacts, Status
+from detector.images import (
+    DEFAULT_LIMITS,
+    DecodedImage,
+    Limits,
+    read_bytes,
+    read_image,
+    thumbnail,
+)
+from detector.results import Evidence, FileFacts, Status
 
 Box = tuple[int, int, int, int]
 Pixels = NDArray[np.uint8]
+# What a file says of its origin, from its bytes and its pixels; None for one that has none.
+Look = Callable[[bytes, DecodedImage | None], Sequence[Evidence]]
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,10 @@ class Views:
 
 @dataclass(frozen=True)
 class Prepared:
-    """One file, read and cut into views, or the reason why not. Made without torch; picklable."""
+    """One file, read and cut into views, or the reason why not. Made without torch; picklable.
+
+    `evidence` is None when none was looked for.
+    """
 
     path: str
     sha256: str
@@ -110,6 +122,7 @@ class Prepared:
     views: Views | None = None
     notes: tuple[str, ...] = ()
     thumbnail: bytes | None = None
+    evidence: tuple[Evidence, ...] | None = None
 
 
 def pad_to(rgb: Pixels, size: int) -> Pixels:
@@ -225,6 +238,7 @@ def prepare(
     *,
     limits: Limits = DEFAULT_LIMITS,
     thumbnail_side: int | None = None,
+    look: Look | None = None,
     read: Callable[[str], bytes] = read_bytes,
 ) -> Prepared:
     """Read, decode and cut one file; a bad file gives a status and a reason, never an error.
@@ -235,6 +249,7 @@ def prepare(
         config: which views to make.
         limits: bounds on bytes and pixels, checked before decoding.
         thumbnail_side: longest side of a WebP thumbnail to make too; None for none.
+        look: gathers evidence from the same bytes and pixels, as `detector.evidence.look`.
         read: how `path` is turned into bytes.
     """
     try:
@@ -244,10 +259,10 @@ def prepare(
         views = config.cut(image.rgb)
         small = thumbnail(image.rgb, thumbnail_side) if thumbnail_side else None
     except ImageError as error:
-        return Prepared(path, _digest(data), error.status, error.reason)
+        return _refused(path, data, error.status, error.reason, look)
     except MemoryError:
         reason = "not enough memory to decode this file"
-        return Prepared(path, _digest(data), Status.FAILED, reason)
+        return _refused(path, data, Status.FAILED, reason, look)
     # The reader has hashed the bytes already; only a file that failed is hashed here.
     return Prepared(
         path,
@@ -258,8 +273,14 @@ def prepare(
         views,
         image.notes + views.notes,
         small,
+        None if look is None else tuple(look(data, image)),
     )
 
 
-def _digest(data: bytes | None) -> str:
-    return "" if data is None else hashlib.sha256(data).hexdigest()
+def _refused(
+    path: str, data: bytes | None, status: Status, reason: str, look: Look | None
+) -> Prepared:
+    if data is None:
+        return Prepared(path, "", status, reason)
+    evidence = None if look is None else tuple(look(data, None))
+    return Prepared(path, hashlib.sha256(data).hexdigest(), status, reason, evidence=evidence)

@@ -17,12 +17,14 @@ import fsspec
 import pytest
 
 from detector.errors import DetectorError, UsageError
+from detector.evidence import gather
 from detector.pool import Fault, Pool
 from detector.preprocess import Prepared, prepare
 from detector.results import Finding, Status
 from detector.scan import ScanSummary, Watcher, scan
 from detector.scan.inputs import Filters, expand, read_list
 from detector.store import Store
+from detector.verdict import decided
 from tests import files
 from tests.standin import StandIn
 
@@ -102,7 +104,11 @@ def test_findings_are_those_of_the_detector(tmp_path: Path):
     detector = StandIn()
     look(tmp_path / "in", tmp_path / "s.db")
     prepared = prepare(str(path), None, detector.bundle.preprocess)
-    assert rows(tmp_path / "s.db")["000.jpg"] == detector.score_prepared([prepared])[0]
+    (finding,) = detector.score_prepared([prepared])
+    decided_with = decided(finding, gather(path.read_bytes()))
+    assert rows(tmp_path / "s.db")["000.jpg"] == decided_with
+    look(tmp_path / "in", tmp_path / "without.db", evidence=False)
+    assert rows(tmp_path / "without.db")["000.jpg"] == finding
 
 
 def test_thumbnails_are_kept_unless_not_wanted(tmp_path: Path):

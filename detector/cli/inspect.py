@@ -66,7 +66,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("images", nargs="+", metavar="IMAGE", help="file or URL")
     parser.add_argument("--json", action="store_true", help="as JSON, one line per image")
     parser.add_argument(
-        "--trust-list", metavar="PEM", help="certificates that C2PA signers are checked against"
+        "--trust-anchors",
+        "--trust-list",
+        metavar="PEM",
+        help="certificates that C2PA signers are checked against (default: the file named by "
+        "DETECTOR_TRUST_ANCHORS)",
     )
 
 
@@ -74,10 +78,11 @@ def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     from rich.console import Console
 
-    from detector.evidence.trust import read_trust_list
+    from detector.evidence.trust import anchors
     from detector.results import Status
 
-    pem = read_trust_list(args.trust_list).pem if args.trust_list else None
+    known = anchors(args.trust_anchors)  # a wrong name is told before any file is read
+    pem = known.pem if args.trust_anchors and known else None
     console = Console(highlight=False)
     failed = False
     for path in args.images:

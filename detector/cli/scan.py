@@ -106,7 +106,22 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--model", metavar="NAME", help="model bundle: its name or its folder")
-    group.add_argument("--rescore", action="store_true", help="score known files again")
+    group.add_argument(
+        "--rescore",
+        action="store_true",
+        help="score known files again, and look for their evidence",
+    )
+    group.add_argument(
+        "--no-evidence",
+        action="store_true",
+        help="do not look for what files say of their origin; the pixels alone decide",
+    )
+    group.add_argument(
+        "--trust-anchors",
+        metavar="PEM",
+        help="certificates that C2PA signers are checked against (default: the file named by "
+        "DETECTOR_TRUST_ANCHORS)",
+    )
     group.add_argument("--no-thumbnails", action="store_true", help="keep no thumbnails")
     group.add_argument(
         "--workers",
@@ -168,6 +183,8 @@ def run(args: argparse.Namespace) -> int:
                 batch_size=args.batch_size,
                 thumbnails=not args.no_thumbnails,
                 rescore=args.rescore,
+                evidence=not args.no_evidence,
+                trust_anchors=args.trust_anchors,
                 timeout=args.timeout,
                 command=shlex.join(["detector", *sys.argv[1:]]),
                 own=[out for out in _outputs(args).values() if out != "-"],

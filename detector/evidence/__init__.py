@@ -7,7 +7,10 @@ others are not touched. No channel needs torch, and none uses the network.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
+import json
 from dataclasses import replace
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
@@ -18,7 +21,8 @@ import numpy as np
 from detector.errors import DetectorError
 from detector.evidence.base import HEADER_LIMITS, Channel, EvidenceInput, Example
 from detector.evidence.text import clip, plain
-from detector.images import read_header
+from detector.evidence.trust import anchors
+from detector.images import DecodedImage, read_header
 from detector.results import Asserts, Evidence, FileFacts, Trust
 
 __all__ = [
@@ -28,14 +32,19 @@ __all__ = [
     "Channel",
     "EvidenceInput",
     "Example",
+    "all_failed",
     "channel",
     "gather",
     "header_facts",
+    "look",
     "plugins",
+    "settings_hash",
 ]
 
 PLUGIN_GROUP = "detector.evidence"
 CHANNEL_FAILED = "channel_failed"
+# Raised whenever channels find other things than before, so that scans look again.
+REVISION = 1
 
 # In the order in which a reader meets them: signed claims, labels that the law demands, plain
 # metadata, then what is measured.
@@ -55,6 +64,7 @@ def gather(
     facts: FileFacts | None = None,
     *,
     trust_list: str | None = None,
+    may_decode: bool = True,
 ) -> list[Evidence]:
     """All evidence that one file carries, in the channels' order; never raises for bad files.
 
@@ -62,12 +72,14 @@ def gather(
         data: the file's bytes; may be no image at all.
         rgb: (H, W, 3) uint8 upright RGB, if the caller has decoded the file already.
         facts: the container's facts, if the caller has them.
-        trust_list: PEM certificates that C2PA signers are checked against.
+        trust_list: PEM certificates that C2PA signers are checked against; None for those of
+            the environment or of the package, see `detector.evidence.trust`.
+        may_decode: whether the file may be decoded here when `rgb` is None.
 
     A channel that fails gives one piece of evidence of kind "channel_failed" that names the
     error. An empty list means that nothing was found, which says nothing about the image.
     """
-    item = EvidenceInput(data, facts or header_facts(data), rgb, trust_list)
+    item = EvidenceInput(data, facts or header_facts(data), rgb, trust_list, may_decode)
     found: list[Evidence] = []
     for name, module in CHANNELS.items():
         found += _run(name, module, item)
@@ -75,6 +87,44 @@ def gather(
         # What others wrote is made as plain and as short as our own.
         found += [replace(e, channel=name, raw=dict(plain(e.raw))) for e in _run(name, point, item)]
     return found
+
+
+def look(
+    data: bytes, image: DecodedImage | None, *, trust_list: str | None = None
+) -> tuple[Evidence, ...]:
+    """As `gather`, for one who decodes by himself: never reads or decodes the file again.
+
+    Args:
+        data: the file's bytes.
+        image: the decoded image; None when it cannot be decoded, and then no pixel is judged.
+        trust_list: as in `gather`.
+    """
+    if image is None:
+        return tuple(gather(data, trust_list=trust_list, may_decode=False))
+    return tuple(gather(data, image.rgb, image.facts, trust_list=trust_list))
+
+
+def all_failed(reason: str) -> tuple[Evidence, ...]:
+    """What stands in place of a file's evidence when looking for it ended the whole process."""
+    return (_failed("evidence", RuntimeError(reason)),)
+
+
+def settings_hash(trust_list: str | None = None) -> str:
+    """Names what evidence is gathered with: 16 hex digits that change when the answers may.
+
+    They cover the channels' revision, the certificates, the plug-ins, and whether the extra
+    for C2PA is installed. Raises `UsageError` when DETECTOR_TRUST_ANCHORS names no list.
+    """
+    if trust_list is None:
+        default = anchors()
+        trust_list = default.pem if default else ""
+    parts = {
+        "revision": REVISION,
+        "trust_list": hashlib.sha256(trust_list.encode()).hexdigest(),
+        "plugins": sorted(plugins()),
+        "c2pa": importlib.util.find_spec("c2pa") is not None,
+    }
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
 
 def header_facts(data: bytes) -> FileFacts | None:

@@ -32,13 +32,16 @@ class EvidenceInput:
         facts: the container's facts; None when they could not be read.
         given_rgb: (H, W, 3) uint8 upright RGB from a caller that has decoded the file already.
         trust_list: PEM certificates that C2PA signers are checked against; None for the
-            list that ships with the package, if any.
+            list of the environment or of the package, see `detector.evidence.trust`.
+        may_decode: whether the pixels may be decoded here when none were handed in; False
+            where the caller has tried.
     """
 
     data: bytes = field(repr=False)
     facts: FileFacts | None = None
     given_rgb: np.ndarray | None = field(default=None, repr=False, compare=False)
     trust_list: str | None = field(default=None, repr=False)
+    may_decode: bool = True
 
     @cached_property
     def kind(self) -> str | None:
@@ -68,6 +71,8 @@ class EvidenceInput:
         """
         if self.given_rgb is not None:
             return self.given_rgb
+        if not self.may_decode:
+            return None
         try:
             return read_image(self.data, PIXEL_LIMITS).rgb
         except ImageError:

@@ -107,6 +107,7 @@ def _evidence(
         "validation_state": state,
         "failures": claims.failures(results),
         "trust_list": anchors.origin if anchors else "none",
+        "claim_rests_on": claims.rests_on(store, label),
         **_described(active),
         "ingredients": len(parts),
         "remote_url": url,
@@ -203,7 +204,7 @@ def _anchors(item: EvidenceInput) -> trust.TrustList | None:
     if item.trust_list is not None:
         count = trust.count_certificates(item.trust_list)
         return trust.TrustList(item.trust_list, count, "given by the user")
-    return trust.bundled()
+    return trust.anchors()
 
 
 def _provenance(item: EvidenceInput) -> str:

@@ -24,6 +24,7 @@ from typing import Any
 from detector.evidence.source_types import SourceType, source_type
 from detector.evidence.text import as_text, walk
 from detector.results import Asserts
+from detector.verdict import CREATED_ACTION, TRUSTED_INGREDIENT
 
 MAX_DEPTH = 12
 MAX_INGREDIENTS = 40
@@ -72,6 +73,32 @@ def claim(store: dict[str, Any], label: str) -> Asserts:
     return _claim(store, label, 0, {})
 
 
+def rests_on(store: dict[str, Any], label: str) -> str:
+    """What the claim of that manifest rests on, in a fixed word; "" when it claims nothing.
+
+    "created_action": the signer's own words on how the image came to be. "trusted_ingredient":
+    those of a file that was opened, when its signer is trusted and so is everyone in between.
+    "ingredient": of one whose signer is not. "other": later steps, placed parts, or metadata.
+    """
+    claimed, seen, word = claim(store, label), set[str](), CREATED_ACTION
+    if claimed is Asserts.UNKNOWN:
+        return ""
+    while label not in seen and len(seen) <= MAX_DEPTH:
+        seen.add(label)
+        manifest = _manifest(store, label)
+        created, part = _created(manifest), _opened(manifest)
+        if created is not None:
+            return word if created is claimed else "other"
+        if part is None or _ingredient_claim(store, part, 0, {}) is not claimed:
+            return "other"
+        label = as_text(part.get("active_manifest"))
+        failed, trusted = _checks(store, part, label)
+        if word != "ingredient":
+            sound = trusted and all(harmless(code) for code in failed)
+            word = TRUSTED_INGREDIENT if sound else "ingredient"
+    return "ingredient"
+
+
 def _claim(store: dict[str, Any], label: str, depth: int, known: dict[str, Asserts]) -> Asserts:
     if label in known:
         return known[label]
@@ -108,6 +135,15 @@ def _base(
     store: dict[str, Any], manifest: dict[str, Any], depth: int, known: dict[str, Asserts]
 ) -> Asserts:
     """What the manifest began from."""
+    created = _created(manifest)
+    if created is not None:
+        return created
+    part = _opened(manifest)
+    return Asserts.UNKNOWN if part is None else _ingredient_claim(store, part, depth, known)
+
+
+def _created(manifest: dict[str, Any]) -> Asserts | None:
+    """What the signer says of how the image came to be; None when it does not say so."""
     for action in actions(manifest):
         if as_text(action.get("action")) == "c2pa.created":
             term = _source(action)
@@ -115,12 +151,14 @@ def _base(
                 return term.asserts
             if term is None and as_text(action.get("description")) in _SAID_IN_WORDS:
                 return Asserts.GENERATED
+    return None
+
+
+def _opened(manifest: dict[str, Any]) -> dict[str, Any] | None:
+    """The ingredient that the image is a later state of."""
     parts = list(_ingredients(manifest))
     lone = len(parts) == 1 and not actions(manifest)
-    for part in parts:
-        if part.get("relationship") == "parentOf" or lone:
-            return _ingredient_claim(store, part, depth, known)
-    return Asserts.UNKNOWN
+    return next((p for p in parts if p.get("relationship") == "parentOf" or lone), None)
 
 
 def _loose(manifest: dict[str, Any]) -> Asserts:

@@ -1,9 +1,9 @@
 """Scores every file behind some paths into a store: list, decode in workers, score, save.
 
-Files are read, hashed and decoded by worker processes; the CNN runs in a thread of this
-process, a batch at a time; this thread hands the work round and writes each finished batch
-to the store in one transaction. What is in flight is bounded, so memory does not grow with
-the number of files, and whatever was saved is not done again.
+Files are read, hashed, decoded and searched for evidence by worker processes; the CNN runs in a
+thread of this process, a batch at a time; this thread hands the work round and writes each
+finished batch to the store in one transaction. What is in flight is bounded, so memory does not
+grow with the number of files, and whatever was saved is not done again.
 
 A scan's outputs hold the files that this scan saw. A file that was there in an earlier scan and
 is gone now keeps its row in the store, with the result it had: the store is the record of what
@@ -19,6 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import detector as package
+from detector.evidence import settings_hash
+from detector.evidence.trust import read_trust_list
 from detector.images import DEFAULT_LIMITS, Limits
 from detector.preprocess import Prepared, prepare
 from detector.scan.examine import Examiner
@@ -44,6 +46,8 @@ def scan(
     threads: int | None = None,
     thumbnails: bool = True,
     rescore: bool = False,
+    evidence: bool = True,
+    trust_anchors: str | Path | None = None,
     limits: Limits = DEFAULT_LIMITS,
     timeout: float = 120.0,
     command: str = "",
@@ -66,7 +70,11 @@ def scan(
         batch_size: images that are scored and saved together.
         threads: CPU threads of torch; None leaves them as they are.
         thumbnails: whether thumbnails are kept for the report.
-        rescore: whether files with a result are scored again.
+        rescore: whether files with a result are scored again, and their evidence looked for.
+        evidence: whether what files say of their origin is gathered, kept, and has its say in
+            the verdict, see `detector.verdict`. What is missing in the store is filled in.
+        trust_anchors: file with PEM certificates that C2PA signers are checked against; None
+            for the list of the environment or of the package, see `detector.evidence.trust`.
         limits: bounds on bytes and pixels, checked before decoding.
         timeout: seconds after which a file that is still being read is given up.
         command: noted in the store as what started the scan.
@@ -77,12 +85,16 @@ def scan(
         prepare: how a file is read, as `detector.preprocess.prepare`; picklable.
 
     Raises BundleError, StoreError and UsageError before any file is read, and StoreError when
-    the store cannot be written. Files never raise; they become rows with a status.
+    the store cannot be written. Files never raise; they become rows with a status. Evidence
+    never costs a file: a channel that fails is evidence of kind "channel_failed", and a file
+    whose evidence ends a worker process is read once more without.
     """
     begun = time.monotonic()
     watcher = watcher or Watcher()
     scorer: Scorer = detector or LazyDetector(model, threads)
     roots = [os.fspath(path) for path in paths]
+    certificates = None if trust_anchors is None else read_trust_list(trust_anchors).pem
+    settings = settings_hash(certificates) if evidence else None
     with ExitStack() as stack:
         if not isinstance(store, Store):
             store = stack.enter_context(Store.open(store))
@@ -105,8 +117,10 @@ def scan(
             THUMBNAIL_SIDE if thumbnails else None,
             not rescore,
             prepare,
+            settings,
+            certificates,
         )
-        run = Run(store, number, scorer, batch_size, rescore, watcher)
+        run = Run(store, number, scorer, batch_size, rescore, watcher, settings)
         run.work(listing, examiner, workers, timeout, stop)
         store.end_scan(number, "interrupted" if run.summary.interrupted else "finished")
     run.summary.seconds = time.monotonic() - begun

@@ -1,6 +1,7 @@
 """What a scan's worker process does with one file: hash it, look it up, and only then decode it.
 
-Nothing here loads torch: a worker stays small, and starts fast.
+The bytes are read once and decoded once, for the CNN's views and for the evidence alike. Nothing
+here loads torch: a worker stays small, and starts fast.
 """
 
 from __future__ import annotations
@@ -8,22 +9,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 
+from detector import evidence
 from detector.errors import ImageError
-from detector.images import DEFAULT_LIMITS, Limits, read_bytes
-from detector.preprocess import Prepared, PreprocessConfig, prepare
+from detector.images import DEFAULT_LIMITS, DecodedImage, Limits, read_bytes, read_image
+from detector.preprocess import Look, Prepared, PreprocessConfig, prepare
+from detector.results import Evidence
 from detector.store import Store
 
 
 class Known(NamedTuple):
-    """A file whose bytes have a result already."""
+    """A file whose bytes have a result already; its evidence, if only that was missing."""
 
     path: str
     sha256: str
+    evidence: tuple[Evidence, ...] | None = None
+
+
+class Suspect(NamedTuple):
+    """A file that ended a worker. Where it is read again, its evidence is not looked for."""
+
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class Examiner:
         thumbnail_side: longest side of the thumbnail; None for none.
         look_up: whether known bytes are passed over; False scores everything again.
         prepare: as `detector.preprocess.prepare`.
+        settings: names what evidence is gathered with; None for no evidence.
+        trust_list: PEM certificates for C2PA signers, see `detector.evidence.gather`.
     """
 
     store: Path
@@ -48,22 +62,52 @@ class Examiner:
     thumbnail_side: int | None = 256
     look_up: bool = True
     prepare: Callable[..., Prepared] = prepare
+    settings: str | None = None
+    trust_list: str | None = None
 
-    def __call__(self, path: str) -> Known | Prepared:
+    def __call__(self, task: str | Suspect) -> Known | Prepared:
         """Read one file; gives `Known` when its bytes have a result, else the prepared file."""
         # The workers share the machine; OpenCV's own threads would only get in their way.
         cv2.setNumThreads(1)
+        path = path_of(task)
         try:
             data = read_bytes(path)
         except ImageError as error:
             return Prepared(path, "", error.status, error.reason)
         sha256 = hashlib.sha256(data).hexdigest()
-        if self.look_up and self._is_known(sha256):
-            return Known(path, sha256)
+        is_known, has_evidence = self._look_up(sha256)
+        look = None if has_evidence else self._look(task)
+        if is_known:
+            return Known(path, sha256, None if look is None else self._only_evidence(data, look))
+        side = self.thumbnail_side
         return self.prepare(
-            path, data, self.config, limits=self.limits, thumbnail_side=self.thumbnail_side
+            path, data, self.config, limits=self.limits, thumbnail_side=side, look=look
         )
 
-    def _is_known(self, sha256: str) -> bool:
+    def _look_up(self, sha256: str) -> tuple[bool, bool]:
+        """Whether the store has a result and evidence that need no new look."""
+        if not self.look_up:
+            return False, self.settings is None
         with Store.open(self.store, readonly=True) as store:
-            return bool(store.known([sha256], self.model, self.config_hash))
+            known = bool(store.known([sha256], self.model, self.config_hash))
+            return known, self.settings is None or store.has_evidence(sha256, self.settings)
+
+    def _look(self, task: str | Suspect) -> Look:
+        if isinstance(task, Suspect):
+            return partial(_blame, task.reason)
+        return partial(evidence.look, trust_list=self.trust_list)
+
+    def _only_evidence(self, data: bytes, look: Look) -> tuple[Evidence, ...]:
+        try:
+            return tuple(look(data, read_image(data, self.limits)))
+        except ImageError:
+            return tuple(look(data, None))
+
+
+def path_of(task: str | Suspect) -> str:
+    """The file that a task is about."""
+    return task.path if isinstance(task, Suspect) else task
+
+
+def _blame(reason: str, data: bytes, image: DecodedImage | None) -> tuple[Evidence, ...]:
+    return evidence.all_failed(reason)

@@ -13,11 +13,12 @@ from detector import names
 from detector.errors import DetectorError
 from detector.pool import Fault, Pool, available_cpus
 from detector.preprocess import Prepared
-from detector.results import Finding, Status
-from detector.scan.examine import Examiner, Known
+from detector.results import Evidence, Finding, Status
+from detector.scan.examine import Examiner, Known, Suspect, path_of
 from detector.scan.inputs import Listing
 from detector.scan.scorer import Scorer
 from detector.store import Store
+from detector.verdict import decided
 
 MOST_WORKERS = 8
 REASONS_KEPT = 5
@@ -100,12 +101,14 @@ class Run:
         batch_size: int,
         rescore: bool,
         watcher: Watcher,
+        settings: str | None = None,
     ) -> None:
         self.summary = ScanSummary(store.path, number, scorer.model_id)
         self._store = store
         self._scorer = scorer
         self._batch_size = max(1, batch_size)
         self._rescore = rescore
+        self._settings = settings  # of the evidence; None for none
         self._scored: set[bytes] = set()  # digests, by this scan
         self._taken = 0
         self._watcher = watcher
@@ -116,6 +119,7 @@ class Run:
         self._also: dict[str, list[str]] = {}  # other paths of bytes that are in one of the two
         self._known: list[Known] = []
         self._failed: list[Finding] = []
+        self._evidence: dict[str, tuple[Evidence, ...]] = {}  # of files in the two lists
         self._saved_at = time.monotonic()
 
     def work(
@@ -133,14 +137,22 @@ class Run:
         remote = [path for path in readable if not _is_of_this_process(path)]
         if workers is None:
             workers = min(available_cpus(), MOST_WORKERS)
-        with self._executor, Pool(examiner, min(workers, len(remote)), timeout=timeout) as pool:
+        count = min(workers, len(remote))
+        with self._executor, Pool(examiner, count, timeout=timeout) as pool:
             for item in listing.inputs:
                 if item.status is not Status.OK:
                     self._take(item.path, Prepared(item.path, "", item.status, item.reason))
                 elif _is_of_this_process(item.path):
                     self._take(item.path, examiner(item.path))
-            for path, outcome in pool.run(remote, stop=stop):
-                self._take(path, outcome)
+            suspects: list[Suspect] = []
+            for task, outcome in pool.run(remote, stop=stop):
+                path = path_of(task)
+                if isinstance(outcome, Fault) and self._settings is not None:
+                    suspects.append(Suspect(path, outcome.reason))
+                else:
+                    self._take(path, outcome)
+            for task, outcome in pool.run(suspects, stop=stop):
+                self._take(path_of(task), outcome)
             unfinished = bool(self._batch) or self._taken < self.summary.total
             self.summary.interrupted = stop() and unfinished
             if not self.summary.interrupted:
@@ -156,6 +168,8 @@ class Run:
             self._known.append(outcome)
         elif outcome.status is not Status.OK:
             self._failed.append(self._failure(outcome, outcome.status, outcome.reason))
+            if outcome.evidence is not None:
+                self._evidence[outcome.sha256] = outcome.evidence
         else:
             self._enqueue(outcome)
         if self._scores is not None and self._scores.done():
@@ -169,7 +183,8 @@ class Run:
             self._also.setdefault(item.sha256, []).append(item.path)
         elif self._is_done(item.sha256):
             # Scored since the worker looked: by an earlier batch, or by another scan.
-            self._known.append(Known(item.path, item.sha256))
+            fresh = bytes.fromhex(item.sha256) not in self._scored
+            self._known.append(Known(item.path, item.sha256, item.evidence if fresh else None))
         else:
             self._batch[item.sha256] = item
             if len(self._batch) >= self._batch_size:
@@ -223,48 +238,92 @@ class Run:
             for sha256, item in self._in_cnn.items()
             if item.thumbnail is not None
         }
+        evidence = {
+            sha256: item.evidence
+            for sha256, item in self._in_cnn.items()
+            if item.evidence is not None
+        }
+        findings = [self._decided(f, evidence.get(f.sha256)) for f in findings]
         copies = [
             replace(finding, path=path)
             for finding in findings
             for path in self._also.pop(finding.sha256, ())
         ]
-        self._put([*findings, *copies], thumbnails)
+        self._put([*findings, *copies], thumbnails, evidence)
         self._scored.update(map(bytes.fromhex, self._in_cnn))
         self._in_cnn, self._scores = {}, None
         self.summary.fresh += len(findings)
         self.summary.repeated += len(copies)
 
-    def _put(self, findings: list[Finding], thumbnails: dict[str, bytes]) -> None:
-        scorer = self._scorer
-        self._store.put(findings, thumbnails, scorer.config_hash, scan=self.summary.scan)
+    def _put(
+        self,
+        findings: list[Finding],
+        thumbnails: dict[str, bytes],
+        evidence: dict[str, tuple[Evidence, ...]],
+    ) -> None:
+        self._store.put(
+            findings,
+            thumbnails,
+            self._scorer.config_hash,
+            scan=self.summary.scan,
+            evidence=evidence,
+            settings=self._settings or "",
+        )
         for finding in findings:
             self._report(finding, fresh=True)
+
+    def _decided(self, finding: Finding, evidence: tuple[Evidence, ...] | None) -> Finding:
+        """The finding with the say of its evidence: just gathered, or kept by an earlier scan."""
+        if self._settings is None:
+            return finding
+        kept = self._store.get_evidence(finding.sha256) if evidence is None else evidence
+        return finding if kept is None else decided(finding, kept)
 
     def _save_rest(self) -> None:
         """Save and report what needed no CNN: failures, and files with a known result."""
         known, self._known = self._known, []
-        findings = [finding for item in known if (finding := self._recall(item)) is not None]
-        if findings:
-            self._store.put_paths(findings, self._scorer.config_hash, scan=self.summary.scan)
-        for finding in findings:
+        same, changed = self._recalled(known)
+        failed = [self._decided(f, self._evidence.get(f.sha256)) for f in self._failed]
+        evidence, self._failed, self._evidence = self._evidence, [], {}
+        if same:
+            self._store.put_paths(same, self._scorer.config_hash, scan=self.summary.scan)
+        if changed or failed or evidence:
+            self._store.put(
+                [*changed, *failed],
+                None,
+                self._scorer.config_hash,
+                scan=self.summary.scan,
+                evidence=evidence,
+                settings=self._settings or "",
+            )
+        for finding in (*same, *changed):
             self._report(finding, fresh=False)
             repeated = bytes.fromhex(finding.sha256) in self._scored
             self.summary.repeated += repeated
             self.summary.known += not repeated
-        failed, self._failed = self._failed, []
-        if failed:
-            self._put(failed, {})
-            self.summary.fresh += len(failed)
+        for finding in failed:
+            self._report(finding, fresh=True)
+        self.summary.fresh += len(failed)
         self._saved_at = time.monotonic()
 
-    def _recall(self, item: Known) -> Finding | None:
+    def _recalled(self, known: list[Known]) -> tuple[list[Finding], list[Finding]]:
+        """Stored findings of known files: those that stand, and those decided anew."""
+        same: list[Finding] = []
+        changed: list[Finding] = []
         model, config_hash = self._scorer.model_id, self._scorer.config_hash
-        finding = self._store.result(item.sha256, model, config_hash)
-        if finding is not None:
-            return replace(finding, path=item.path)
-        lost = Prepared(item.path, "", Status.FAILED, "its result has left the store meanwhile")
-        self._failed.append(self._failure(lost, lost.status, lost.reason))
-        return None
+        for item in known:
+            stored = self._store.result(item.sha256, model, config_hash)
+            if stored is None:
+                reason = "its result has left the store meanwhile"
+                lost = Prepared(item.path, "", Status.FAILED, reason)
+                self._failed.append(self._failure(lost, lost.status, lost.reason))
+                continue
+            stored = replace(stored, path=item.path)
+            if item.evidence is not None:
+                self._evidence[item.sha256] = item.evidence
+            finding = self._decided(stored, item.evidence)
+            (same if finding == stored else changed).append(finding)
+        return same, changed
 
     def _report(self, finding: Finding, fresh: bool) -> None:
         finding = replace(finding, path=names.printable(finding.path))

@@ -1,15 +1,19 @@
 """The certificates that C2PA signers are checked against: the user's list, or one beside this file.
 
-The C2PA's own list is published at c2pa-org/conformance-public as
-`trust-list/C2PA-TRUST-LIST.pem` under CC BY 4.0. A dated copy may lie in this folder as
-`C2PA-TRUST-LIST.pem`, with its date and licence in `README.md`; without it, and without a list
-from the user, no signer is trusted and intact manifests count as valid only.
+The C2PA's own list is published on GitHub, in c2pa-org/conformance-public, as
+`trust-list/C2PA-TRUST-LIST.pem` under CC BY 4.0; it changes as signers join and leave. Nothing
+here fetches it: download it, look at it, and name it with `--trust-anchors FILE`, with the
+environment variable DETECTOR_TRUST_ANCHORS, or as the argument `trust_anchors` in Python. A
+distributor may put a dated copy into this folder as `C2PA-TRUST-LIST.pem`, with its date and
+licence in `README.md`. Without any list no signer is trusted, and intact manifests count as
+valid only.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +21,7 @@ from typing import NamedTuple
 
 from detector.errors import UsageError
 
+VARIABLE = "DETECTOR_TRUST_ANCHORS"
 BUNDLED = Path(__file__).with_name("C2PA-TRUST-LIST.pem")
 _CERTIFICATE = re.compile(
     r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----"
@@ -31,6 +36,22 @@ class TrustList(NamedTuple):
     pem: str
     certificates: int
     origin: str
+
+
+def anchors(path: str | Path | None = None) -> TrustList | None:
+    """The list to use: the file named here, else by DETECTOR_TRUST_ANCHORS, else beside this file.
+
+    None when there is none of them. Raises `UsageError` as `read_trust_list`.
+    """
+    if path is not None:
+        return read_trust_list(path)
+    named = os.environ.get(VARIABLE, "")
+    return _read_once(named) if named else bundled()
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: str) -> TrustList:
+    return read_trust_list(path)
 
 
 def read_trust_list(path: str | Path) -> TrustList:
