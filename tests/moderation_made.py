@@ -18,6 +18,7 @@ from fastapi import FastAPI, HTTPException, Request
 from PIL import Image
 from starlette.concurrency import run_in_threadpool
 
+from detector.explain import Heatmap, Layer
 from detector.integrations.client import Judgement
 from detector.preprocess import prepare
 from detector.results import Asserts, Evidence, Finding, Trust, Verdict
@@ -140,3 +141,17 @@ def token_file(folder: Path) -> Path:
     path = folder / "token"
     path.write_text(f"# for tests\n{TOKEN}\n", encoding="utf-8")
     return path
+
+
+def heat(width: int, height: int) -> Heatmap:
+    """A map of two pieces: the left half speaks for generated, the right half against it."""
+    half = width // 2
+    boxes = ((0, 0, half, height), (half, 0, width - half, height))
+    values = np.array([[2.0, -2.0]], dtype=np.float32)
+    layer = Layer("native", "made for a test", values, values, boxes, ("", ""))
+    return Heatmap("standin_v1", "crops", (width, height), (layer,))
+
+
+async def left_half_is_hot(data: bytes) -> Heatmap | None:
+    """The map of `heat` for any image."""
+    return heat(*Image.open(io.BytesIO(data)).size)

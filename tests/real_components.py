@@ -112,3 +112,14 @@ def eventually(check: Callable[[], Any], seconds: float = 30) -> Any:
     while not (value := check()) and time.monotonic() < end:
         time.sleep(0.2)
     return value
+
+
+def multipart(name: str, data: bytes) -> tuple[bytes, str]:
+    """A form with one file: the body and its content type."""
+    border = "border-of-a-test"
+    head = (
+        f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
+        "Content-Type: image/png\r\n\r\n"
+    )
+    body = head.encode() + data + f"\r\n--{border}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={border}"

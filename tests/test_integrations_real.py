@@ -12,14 +12,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from detector.integrations.asynchronous import threaded
+from detector.integrations.label_studio import LABEL_CONFIG
+from detector.integrations.label_studio import Settings as BackendSettings
+from detector.integrations.label_studio import router as label_studio_router
+from detector.integrations.label_studio.brush import decode_mask, encode_mask
 from tests.moderation_made import (
     BRIGHT,
     DARK,
     MIDDLE,
     Service,
     flat,
+    judge,
+    left_half_is_hot,
     picture,
     service,
     token_file,
@@ -30,6 +38,7 @@ from tests.real_components import (
     eventually,
     free_port,
     http,
+    multipart,
     plain_environment,
     started,
 )
@@ -293,3 +302,112 @@ def test_the_classifier_labels_photos(tx: Tx) -> None:
     assert "evidence:a1111_parameters" in flagged
     assert plain.startswith("no_sign(-")
     assert untextured.startswith("likely_generated")
+
+
+# Label Studio
+
+
+@dataclass
+class LabelStudio:
+    url: str
+    headers: dict[str, str]
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        status, answer = http(method, self.url + path, body, {**self.headers, **headers})
+        assert status < 300, (path, status, answer)
+        return answer
+
+
+@pytest.fixture(scope="module")
+def label_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
+    programs = environment("label-studio")
+    folder = tmp_path_factory.mktemp("label-studio")
+    port, token = free_port(), "0123456789abcdef0123456789abcdef01234567"
+    env = plain_environment(
+        LABEL_STUDIO_BASE_DATA_DIR=str(folder),
+        LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN="true",
+        # The backend listens on the loopback, which Label Studio does not call unless told.
+        SSRF_PROTECTION_ENABLED="false",
+        USE_DEFAULT_BANNED_SUBNETS="false",
+        COLLECT_ANALYTICS="false",
+        LATEST_VERSION_CHECK="false",
+        SENTRY_DSN="",
+        FRONTEND_SENTRY_DSN="",
+        DEBUG="false",
+    )
+    command = [
+        str(programs / "label-studio"), "start", "--no-browser", "--port", str(port),
+        "--internal-host", "127.0.0.1", "--data-dir", str(folder),
+        "--username", "account-a@example.org", "--password", "a-password-for-tests",
+        "--user-token", token,
+    ]  # fmt: skip
+    url = f"http://127.0.0.1:{port}"
+    with started(
+        command, folder / "log", lambda: answers(f"{url}/health"), 300, env=env, cwd=folder
+    ):
+        yield LabelStudio(url, {"Authorization": f"Token {token}"})
+
+
+@pytest.fixture(scope="module")
+def backend(label_studio: LabelStudio) -> Iterator[str]:
+    # Personal access tokens are what Label Studio gives out by default today.
+    token = label_studio("POST", "/api/token/", {})["token"]
+    settings = BackendSettings(label_studio.url, token)
+
+    def mount(app: Any) -> None:
+        app.include_router(
+            label_studio_router(
+                threaded(judge), settings, model_version="standin_v1", heatmap=left_half_is_hot
+            )
+        )
+
+    with service(mount) as running:
+        yield f"{running.url}/label-studio"
+
+
+def test_label_studio_pulls_predictions(label_studio: LabelStudio, backend: str) -> None:
+    project = label_studio("POST", "/api/projects", {"title": "A", "label_config": LABEL_CONFIG})
+    number = project["id"]
+    for name, data in (("flagged.png", picture(BRIGHT)), ("plain.png", picture(DARK))):
+        body, kind = multipart(name, data)
+        label_studio("POST", f"/api/projects/{number}/import", body, **{"Content-Type": kind})
+    label_studio("POST", "/api/ml", {"url": backend, "project": number, "title": "detector"})
+    label_studio(
+        "POST",
+        f"/api/dm/actions?id=retrieve_tasks_predictions&project={number}",
+        {"selectedItems": {"all": True, "excluded": []}},
+    )
+
+    def predictions() -> list[dict[str, Any]]:
+        return list(label_studio("GET", f"/api/predictions?project={number}"))
+
+    assert eventually(lambda: len(predictions()) == 2, 60)
+    flagged, plain = sorted(predictions(), key=lambda p: -p["score"])
+    assert flagged["model_version"] == "standin_v1"
+    assert _values(flagged)["choices"] == {"choices": ["likely_generated"]}
+    assert _values(flagged)["number"]["number"] > 1
+    stroke = _values(flagged)["brushlabels"]
+    mask = decode_mask(stroke["rle"], 320, 240)
+    assert mask[:, :160].all()
+    assert not mask[:, 160:].any()
+    assert _values(plain)["choices"] == {"choices": ["no_sign"]}
+    assert "brushlabels" not in _values(plain)
+
+
+def _values(prediction: dict[str, Any]) -> dict[str, Any]:
+    return {item["type"]: item["value"] for item in prediction["result"]}
+
+
+def test_label_studio_reads_its_own_brush_strokes_alike(tmp_path: Path) -> None:
+    mask = np.random.default_rng(0).random((37, 53)) > 0.5
+    mask[10:20, 5:50] = True
+    code = (
+        "import sys, json, numpy as np\n"
+        "from label_studio_sdk.converter.brush import decode_rle\n"
+        "out = decode_rle(json.load(open('rle.json')))\n"
+        "np.save('mask.npy', out.reshape(37, 53, 4)[:, :, 3] > 0)\n"
+    )
+    (tmp_path / "rle.json").write_text(json.dumps(encode_mask(mask)))
+    python = environment("label-studio") / "python"
+    subprocess.run([str(python), "-c", code], check=True, cwd=tmp_path, env=plain_environment())
+    assert np.array_equal(np.load(tmp_path / "mask.npy"), mask)

@@ -30,4 +30,9 @@ COMMANDS: tuple[Command, ...] = (
     Command("corpus", "detector.cli.corpus", "build, check, split and describe a training corpus"),
     Command("train", "detector.cli.train", "train a model bundle on a corpus"),
     Command("evaluate", "detector.cli.evaluate", "measure a model on held-out sources"),
+    Command(
+        "integrations",
+        "detector.cli.integrations",
+        "say how moderation tools are given the detector",
+    ),
 )
