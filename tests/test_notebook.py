@@ -298,3 +298,13 @@ def test_corrected_shares_are_drawn_with_their_intervals(results: ResultSet) -> 
     assert dots == [(g.estimate,) for g in groups if g.estimate is not None]
     with pytest.raises(UsageError, match="no shares by"):
         results.plot.prevalence(campaign, "moon")
+
+
+def test_a_heatmap_shows_one_scale_for_every_image(results: ResultSet) -> None:
+    axes = results.plot.heatmap(results.named("real/0"), grid=4)
+    again = results.plot.heatmap(results.named("generated/0"), view="whole", grid=4)
+    ticks = [place.figure.axes[-1].get_ylim() for place in (axes, again)]
+    assert ticks[0] == ticks[1]
+    assert "native view" in axes.get_title(loc="left")
+    with pytest.raises(UsageError, match="no other view"):
+        results.plot.heatmap(results.named("real/0"), view="other", grid=4)

@@ -26,7 +26,7 @@ def cluster_sheet(campaign: Campaign, thumbnails: Mapping[str, bytes], *, most: 
 
     Returns an array of axes, (clusters, 6). Raises UsageError when there is no cluster.
     """
-    from detector.notebook.plots import pyplot
+    from detector.notebook.drawing import pyplot
 
     chosen = sorted(campaign.clusters, key=lambda c: (-c.posts, -len(c.members), c.id))[:most]
     if not chosen:
@@ -99,7 +99,7 @@ def prevalence(campaign: Campaign, by: str, ax: Any = None) -> Any:
     A group of which only bounds can be given is a grey line without a dot. Raises UsageError
     when the campaign has no such groups.
     """
-    from detector.notebook.plots import axes_or_new
+    from detector.notebook.drawing import axes_or_new
 
     groups = [p for p in campaign.prevalence if p.by == by]
     if not groups:

@@ -7,17 +7,31 @@ with the extra "notebook"; without a display it draws into memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from detector import metrics
-from detector.errors import BundleError, MissingExtraError, UsageError
-from detector.html import NOT_SCORED, SCALE, VERDICT_COLOURS, VERDICT_WORDS
-from detector.names import one_line
+from detector.errors import BundleError, UsageError
+from detector.html import SCALE, VERDICT_COLOURS
 from detector.notebook import campaign_plots
+from detector.notebook.drawing import (
+    LABEL_COLOURS,
+    axes_or_new,
+    dots,
+    keys,
+    label_colour,
+    legend,
+    mark,
+    picture,
+    pyplot,
+    ratio_bar,
+    rectangle,
+    title,
+    wilson,
+)
 from detector.results import Finding
 
 if TYPE_CHECKING:
@@ -27,17 +41,6 @@ if TYPE_CHECKING:
 Labels = Sequence[int | None] | Mapping[str, int] | Callable[[Finding], int | None]
 """0 real, 1 generated, None unknown: a list as long as the results, a mapping from path, or a
 function of a finding."""
-
-LABEL_WORDS = {0: "real", 1: "generated"}
-LABEL_COLOURS = {0: "#3a6073", 1: "#b5541c"}
-UNKNOWN_COLOUR = "#888888"
-# Shapes say what colours say, for readers who do not tell these colours apart.
-_MARKERS = {
-    VERDICT_COLOURS["likely_generated"]: "D",
-    VERDICT_COLOURS["inconclusive"]: "s",
-    LABEL_COLOURS[1]: "D",
-}
-_BIN = 0.2  # logits
 
 
 class Plots:
@@ -65,21 +68,21 @@ class Plots:
         rows: dict[str, list[tuple[float, str]]] = {}
         for i, finding in scored:
             colour = (
-                VERDICT_COLOURS[str(finding.verdict)] if known is None else _label_colour(known[i])
+                VERDICT_COLOURS[str(finding.verdict)] if known is None else label_colour(known[i])
             )
             score = float(np.clip(finding.score or 0.0, *SCALE))
             rows.setdefault(str(finding.stratum), []).append((score, colour))
         names = sorted(rows, key=lambda name: (-len(rows[name]), name))
         axes = axes_or_new(ax, (8, 1.2 + 0.6 * max(1, len(names))))
         for place, name in enumerate(names):
-            x, y, colours = _dots(rows[name], place)
+            x, y, colours = dots(rows[name], place)
             for colour in sorted(set(colours)):
                 own = [k for k, c in enumerate(colours) if c == colour]
-                _mark(axes, [x[k] for k in own], [y[k] for k in own], colour)
+                mark(axes, [x[k] for k in own], [y[k] for k in own], colour)
         axes.set_yticks(range(len(names)), [self._row_name(n, len(rows[n])) for n in names])
         axes.set_ylim(len(names) - 0.4, -0.6)
         self._score_axis(axes)
-        _legend(axes, _keys(known, scored))
+        legend(axes, keys(known, scored))
         axes.set_title(f"Scores of {len(scored):,} of {len(self._results):,} files", loc="left")
         return axes
 
@@ -108,7 +111,7 @@ class Plots:
                 continue
             share = float(np.average(y[inside], weights=w[inside]))
             effective = float(w[inside].sum() ** 2 / (w[inside] ** 2).sum())
-            low, high = _wilson(share, effective)
+            low, high = wilson(share, effective)
             middle = float(np.average(p[inside], weights=w[inside]))
             axes.plot([middle, middle], [low, high], color=LABEL_COLOURS[0], linewidth=1.5)
             axes.plot([middle], [share], "o", color=LABEL_COLOURS[0], clip_on=False)
@@ -171,33 +174,41 @@ class Plots:
             1, count + 1, figsize=(2.6 * (count + 1), 3), layout="constrained", squeeze=False
         )
         axes = all_axes[0]
-        picture(axes[0], rgb, _title(finding))
+        picture(axes[0], rgb, title(finding))
         for crop, place in zip(finding.crops, axes[1:], strict=True):
-            box = _rectangle(crop.x, crop.y, crop.width, crop.height)
+            box = rectangle(crop.x, crop.y, crop.width, crop.height)
             axes[0].add_patch(box)
             cut = rgb[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
             picture(place, cut, f"{crop.view}, {crop.width} px: {crop.score:+.2f}")
         return axes
 
-    def heatmap(self, index: int, *, ax: Any = None, **options: Any) -> Any:
-        """Where the score comes from: the image under the scores of its tiles, on a fixed scale.
+    def heatmap(
+        self, index: int, *, view: str | None = None, ax: Any = None, **options: Any
+    ) -> Any:
+        """Where the score comes from, in colours that mean the same on every image.
 
-        Loads the model. A tile that is too flat to be judged is marked as such.
+        Orange speaks for generated and blue against it; hatched places have nothing to see. Loads
+        the model.
 
         Args:
             index: of the finding.
+            view: "native" for crops at the image's own resolution, "whole" for the reduced
+                image; None for the first that the bundle has.
             options: further options of `detector.explain.heatmap`, such as `grid`.
+
+        Raises ImageError when the file cannot be scored.
         """
         from detector.explain import heatmap
 
         found = heatmap(self._results.detector, self._results.path(index), **options)
-        axes = axes_or_new(ax, (6, 5))
-        picture(axes, found.overlay(self._results.rgb(index)), "")
-        low, high = found.scale
-        axes.set_title(
-            f"{_title(self._results[index])}\nscore of each tile", loc="left", fontsize=9
-        )
-        axes.set_xlabel(f"one scale for every image: {low:+.0f} to {high:+.0f}", fontsize=8)
+        layer = found.layers[0] if view is None else found.layer(view)
+        if layer is None:
+            raise UsageError(f"{found.model} has no {view} view")
+        axes = axes_or_new(ax, (6, 4.5))
+        picture(axes, found.overlay(self._results.rgb(index), layer.view), "")
+        axes.set_title(f"{title(self._results[index])}, {layer.view} view", loc="left", fontsize=9)
+        axes.set_xlabel(fill(layer.meaning, 60), fontsize=8)
+        ratio_bar(axes, found.scale)
         return axes
 
     def spectrum(self, index: int, *, ax: Any = None) -> Any:
@@ -225,7 +236,7 @@ class Plots:
         axes.set(xlim=(0, 0.5), xlabel="frequency, cycles per pixel", ylabel="log power, dB")
         axes.legend(frameon=False, title=None if band else words)
         axes.set_title(
-            f"{_title(self._results[index])}\nkind of file: {raw['stratum']}",
+            f"{title(self._results[index])}\nkind of file: {raw['stratum']}",
             loc="left",
             fontsize=9,
         )
@@ -307,92 +318,5 @@ def labels_of(results: ResultSet, labels: Labels) -> list[int | None]:
     return found
 
 
-def pyplot() -> Any:
-    """matplotlib.pyplot; raises MissingExtraError without it."""
-    try:
-        from matplotlib import pyplot as plt
-    except ImportError as error:
-        raise MissingExtraError("A plot", "notebook") from error
-    return plt
-
-
-def axes_or_new(ax: Any, size: tuple[float, float]) -> Any:
-    """The axes given, or those of a new figure of that size in inches."""
-    if ax is not None:
-        return ax
-    return pyplot().subplots(figsize=size, layout="constrained")[1]
-
-
-def picture(axes: Any, rgb: Any, title: str) -> None:
-    """Show pixels without ticks."""
-    axes.imshow(rgb)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_title(title, fontsize=9, loc="left")
-
-
-def _rectangle(x: int, y: int, width: int, height: int) -> Any:
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), width, height, fill=False, edgecolor="#ffb000", linewidth=2)
-
-
-def _dots(
-    points: Sequence[tuple[float, str]], row: int
-) -> tuple[list[float], list[float], list[str]]:
-    """Dots piled up around a row, the same every time; high piles are pressed together."""
-    piles: dict[int, list[tuple[float, str]]] = {}
-    for point in sorted(points):
-        piles.setdefault(round(point[0] / _BIN), []).append(point)
-    step = min(0.1, 0.8 / max(map(len, piles.values())))
-    x, y, colours = [], [], []
-    for pile in piles.values():
-        for k, (score, colour) in enumerate(pile):
-            x.append(score)
-            y.append(row + (k - (len(pile) - 1) / 2) * step)
-            colours.append(colour)
-    return x, y, colours
-
-
-def _label_colour(label: int | None) -> str:
-    return UNKNOWN_COLOUR if label is None else LABEL_COLOURS[label]
-
-
-def _keys(known: list[int | None] | None, scored: Sequence[tuple[int, Finding]]) -> dict[str, str]:
-    """Words to colours, of what is in the plot."""
-    if known is None:
-        words = {str(f.verdict) for _, f in scored}
-        return {VERDICT_WORDS[w]: VERDICT_COLOURS[w] for w in VERDICT_COLOURS if w in words}
-    labels = {known[i] for i, _ in scored}
-    keys = {LABEL_WORDS[k]: LABEL_COLOURS[k] for k in LABEL_WORDS if k in labels}
-    return keys | ({"unknown": UNKNOWN_COLOUR} if None in labels else {})
-
-
-def _mark(axes: Any, x: list[float], y: list[float], colour: str, **options: Any) -> None:
-    axes.scatter(x, y, c=colour, marker=_MARKERS.get(colour, "o"), s=16, linewidths=0, **options)
-
-
-def _legend(axes: Any, keys: Mapping[str, str]) -> None:
-    for word, colour in keys.items():
-        _mark(axes, [], [], colour, label=word)
-    if keys:
-        axes.legend(loc="upper left", fontsize=8, frameon=False, ncols=1)
-
-
-def _wilson(share: float, number: float) -> tuple[float, float]:
-    z = 1.959964
-    scale = 1 + z * z / number
-    middle = share + z * z / (2 * number)
-    half = z * math.sqrt(share * (1 - share) / number + z * z / (4 * number * number))
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
-
-
 def _numbers(y: Any) -> str:
     return f"{int((y == 0).sum()):,} real, {int((y == 1).sum()):,} generated"
-
-
-def _title(finding: Finding) -> str:
-    word = VERDICT_WORDS[str(finding.verdict) if finding.verdict else NOT_SCORED]
-    name = one_line(finding.path.rsplit("/", 1)[-1])
-    score = "" if finding.score is None else f" {finding.score:+.2f}"
-    return f"{name}\n{word}{score}"
