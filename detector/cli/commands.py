@@ -27,6 +27,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("demo", "detector.cli.demo", "scan photographs and generated images from packages"),
     Command("inspect", "detector.cli.inspect", "list the evidence of origin that a file carries"),
     Command("serve", "detector.cli.serve", "score images for other programs over HTTP"),
+    Command("policy", "detector.cli.policy", "check a policy file, and replay it over a store"),
     Command("corpus", "detector.cli.corpus", "build, check, split and describe a training corpus"),
     Command("train", "detector.cli.train", "train a model bundle on a corpus"),
     Command("evaluate", "detector.cli.evaluate", "measure a model on held-out sources"),
