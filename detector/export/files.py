@@ -23,6 +23,16 @@ from detector import names
 from detector.errors import UsageError
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_MIME = {
+    "JPEG": "image/jpeg",
+    "PNG": "image/png",
+    "WEBP": "image/webp",
+    "AVIF": "image/avif",
+    "HEIF": "image/heif",
+    "GIF": "image/gif",
+    "TIFF": "image/tiff",
+    "BMP": "image/bmp",
+}
 _LINE_ENDS = {0x85: "\\u0085", 0x2028: "\\u2028", 0x2029: "\\u2029"}
 
 
@@ -106,3 +116,8 @@ def utc(moment: datetime | None) -> str | None:
         return None
     text = moment.astimezone(timezone.utc).isoformat(timespec="seconds")
     return text.replace("+00:00", "Z")
+
+
+def mime_type(format: str) -> str:
+    """The media type of a format as `FileFacts` names it; "" when there is none."""
+    return _MIME.get(format, "")
