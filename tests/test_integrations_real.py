@@ -411,3 +411,106 @@ def test_label_studio_reads_its_own_brush_strokes_alike(tmp_path: Path) -> None:
     python = environment("label-studio") / "python"
     subprocess.run([str(python), "-c", code], check=True, cwd=tmp_path, env=plain_environment())
     assert np.array_equal(np.load(tmp_path / "mask.npy"), mask)
+
+
+# auto-archiver
+
+
+EXTRACTOR = '''
+import shutil
+from pathlib import Path
+
+from auto_archiver.core import Extractor, Media, Metadata
+
+
+class PicturesExtractor(Extractor):
+    """Stands for a website: every page has the pictures of one folder."""
+
+    def download(self, item):
+        result = Metadata().set_url(item.get_url()).set_title("a post")
+        for path in sorted(Path(self.folder).iterdir()):
+            copy = Path(self.tmp_dir) / path.name
+            shutil.copy(path, copy)
+            result.add_media(Media(str(copy)), path.stem)
+        return result.success("pictures")
+'''
+EXTRACTOR_MANIFEST = {
+    "name": "Pictures",
+    "type": ["extractor"],
+    "requires_setup": False,
+    "entry_point": "pictures_extractor::PicturesExtractor",
+    "configs": {"folder": {"default": "", "help": "where the pictures are"}},
+}
+
+
+def test_auto_archiver_writes_findings_beside_images(
+    detector_service: Service, tmp_path: Path
+) -> None:
+    programs = environment("auto-archiver")
+    modules = tmp_path / "modules" / "pictures_extractor"
+    modules.mkdir(parents=True)
+    (modules / "__manifest__.py").write_text(repr(EXTRACTOR_MANIFEST))
+    (modules / "__init__.py").write_text("")
+    (modules / "pictures_extractor.py").write_text(EXTRACTOR)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "flagged.png").write_bytes(picture(BRIGHT))
+    (pictures / "plain.png").write_bytes(picture(DARK))
+    (pictures / "torn.png").write_bytes(picture(BRIGHT)[:300])
+    (pictures / "words.txt").write_text("no image")
+    folder = subprocess.run(
+        [
+            str(programs / "python"),
+            "-c",
+            "from detector.cli import main; main(['integrations', 'path', 'auto-archiver'])",
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+        cwd=tmp_path,
+    ).stdout.strip()
+    config = {
+        "steps": {
+            "feeders": ["cli_feeder"],
+            "extractors": ["pictures_extractor"],
+            "enrichers": ["aigi_detector_enricher"],
+            "databases": ["csv_db"],
+            "storages": ["local_storage"],
+            "formatters": ["html_formatter"],
+        },
+        "pictures_extractor": {"folder": str(pictures)},
+        "aigi_detector_enricher": {
+            "endpoint": detector_service.url,
+            "token_file": str(token_file(tmp_path)),
+        },
+        "csv_db": {"csv_file": str(tmp_path / "db.csv")},
+        "local_storage": {"save_to": str(tmp_path / "archive")},
+    }
+    (tmp_path / "orchestration.yaml").write_text(json.dumps(config))
+    done = subprocess.run(
+        [
+            str(programs / "auto-archiver"),
+            "--config",
+            str(tmp_path / "orchestration.yaml"),
+            "https://example.org/a-post",
+            "--module_paths",
+            str(tmp_path / "modules"),
+            folder,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+        env=plain_environment(),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = (tmp_path / "db.csv").read_text(encoding="utf-8")
+    assert written.count("'ai_generated_verdict': 'likely_generated'") == 1, done.stderr
+    assert written.count("'ai_generated_verdict': 'no_sign'") == 1
+    assert written.count("'ai_generated_status': 'truncated") == 1
+    assert "a1111_parameters" in written
+    pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "archive").rglob("*.html")]
+    assert any("likely_generated" in page for page in pages)
+    assert len(detector_service.asked) == 3

@@ -12,6 +12,7 @@ from typing import Any
 
 from detector.errors import UsageError
 from detector.integrations.client import Judgement
+from detector.policy import DEFAULT_RULE, Policy
 from detector.results import Evidence, Finding, Verdict
 
 UNSCORED = "unscored"  # the file could not be scored: damaged, too large, no image
@@ -77,14 +78,46 @@ class Rules:
     def choose(self, judgement: Judgement) -> Choice:
         """The action for a file that was looked at."""
         finding = judgement.finding
-        if finding.verdict is None:
-            return Choice(self.actions[UNSCORED], UNSCORED, f"{finding.status}: {finding.reason}")
+        reason = finding.reason if finding.ok else f"{finding.status}: {finding.reason}"
         if self.decide is not None:
             action, rule = self.decide(finding, judgement.evidence)
-            return Choice(action, f"policy: {rule}", finding.reason)
+            # A policy speaks of unscored files only where a rule of it names them.
+            if finding.verdict is not None or rule != DEFAULT_RULE:
+                return Choice(action, f"policy: {rule}", reason)
+        if finding.verdict is None:
+            return Choice(self.actions[UNSCORED], UNSCORED, reason)
         case = str(finding.verdict)
         return Choice(self.actions[case], case, finding.reason)
 
     def on_fault(self, error: Exception) -> Choice:
         """The action when no finding could be had: fail open or fail closed."""
         return Choice(self.actions[FAULT], FAULT, str(error))
+
+
+def decide_by(policy: Policy, known: Mapping[str, str], dry_run: str) -> Decide:
+    """A policy's decision in a tool's own words.
+
+    Args:
+        policy: as `Policy.load` reads it.
+        known: the tool's word for each action that a policy may give it.
+        dry_run: the tool's word while the policy says `dry_run = true`, for whatever is not
+            its way of letting pass (the word for "allow").
+
+    Raises:
+        UsageError: the policy has an action that the tool cannot carry out.
+    """
+    strange = [action for action in policy.actions if action not in known]
+    if strange:
+        raise UsageError(
+            f"the policy {policy.path} says {', '.join(strange)}, which is not done here: "
+            f"use {', '.join(known)}"
+        )
+
+    def decide(finding: Finding, evidence: Sequence[Evidence]) -> tuple[str, str]:
+        found = policy.decide(finding, evidence)
+        action = known[found.name]
+        if not found.dry_run or action == known["allow"]:
+            return action, found.rule
+        return dry_run, f"{found.rule} (dry run: would {found.name})"
+
+    return decide

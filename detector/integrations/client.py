@@ -202,7 +202,7 @@ def finding_from_record(record: Mapping[str, Any]) -> Finding:
     Views and some of the file's facts are not in a record; keys that are not known are left out.
     Raises ValueError, KeyError or TypeError when the record is none.
     """
-    verdict = record.get("verdict")
+    verdict, pixels = record.get("verdict"), record.get("pixel_verdict")
     status = Status(record["status"])
     if status is Status.OK and (verdict is None or record.get("score") is None):
         raise ValueError("a scored file has a score and a verdict")
@@ -220,7 +220,9 @@ def finding_from_record(record: Mapping[str, Any]) -> Finding:
         spread=_number(record, "spread"),
         stratum=_stratum(record.get("stratum")),
         file=_facts(record),
-        notes=tuple(str(note) for note in record.get("notes") or ()),
+        notes=_lines(record, "notes"),
+        conflicts=_lines(record, "conflicts"),
+        pixel_verdict=None if pixels is None else Verdict(pixels),
     )
 
 
@@ -244,6 +246,10 @@ def _number(record: Mapping[str, Any], key: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise ValueError(f"{key} is not a number")
     return float(value)
+
+
+def _lines(record: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    return tuple(str(line) for line in record.get(key) or ())
 
 
 def _stratum(text: Any) -> Stratum | None:

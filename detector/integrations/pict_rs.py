@@ -2,13 +2,14 @@
 
 pict-rs posts each file's bytes to the URL of its `external_validation` setting; an answer of 2xx
 lets it in, any other keeps it out. The setting takes credentials in the URL:
-`http://pict-rs:TOKEN@127.0.0.1:8000/v1/pict-rs`.
+`http://pict-rs:TOKEN@127.0.0.1:8000/v1/pict-rs`. What is accepted can be said there, too:
+`…/v1/pict-rs?inconclusive=reject&fault=reject`.
 """
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from detector.errors import DetectorError, MissingExtraError
 from detector.integrations.actions import FAULT, UNSCORED, Choice, Decide, Rules
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ACCEPT, REJECT = "accept", "reject"
+_Answer = Literal["accept", "reject"]
 ACTIONS = (ACCEPT, REJECT)
 # Lemmy also uploads videos and formats that are not read: what cannot be scored is let in.
 DEFAULTS = {
@@ -77,17 +79,36 @@ def router(
     chosen = settings or Settings()
     routes = APIRouter(tags=["pict-rs"])
 
-    async def validate(request: Request) -> JSONResponse:
-        """Accepts (200) or rejects (403) one file: the raw body."""
+    async def validate(
+        request: Request,
+        likely_generated: _Answer | None = None,
+        inconclusive: _Answer | None = None,
+        no_sign: _Answer | None = None,
+        unscored: _Answer | None = None,
+        fault: _Answer | None = None,
+    ) -> JSONResponse:
+        """Accepts (200) or rejects (403) one file: the raw body.
+
+        The query changes an answer for this caller: `?inconclusive=reject&fault=reject`.
+        """
+        asked = {
+            "likely_generated": likely_generated,
+            "inconclusive": inconclusive,
+            "no_sign": no_sign,
+            UNSCORED: unscored,
+            FAULT: fault,
+        }
+        given = {case: answer for case, answer in asked.items() if answer is not None}
+        rules = replace(chosen.rules, actions={**chosen.rules.actions, **given})
         data = await _body(request, chosen.max_bytes)
         if data is None:
             text = f"the file has more than {chosen.max_bytes:,} bytes"
-            choice = Choice(chosen.rules.actions[UNSCORED], UNSCORED, text)
+            choice = Choice(rules.actions[UNSCORED], UNSCORED, text)
         else:
             try:
-                choice = chosen.rules.choose(await judge(data))
-            except DetectorError as fault:
-                choice = chosen.rules.on_fault(fault)
+                choice = rules.choose(await judge(data))
+            except DetectorError as error:
+                choice = rules.on_fault(error)
         rejected = choice.action != ACCEPT
         if rejected or choice.rule == FAULT:
             logger.warning("pict-rs: %s by %s: %s", choice.action, choice.rule, choice.reason)

@@ -26,8 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from detector.errors import DetectorError, UsageError
-from detector.integrations.actions import FAULT, UNSCORED, Choice, Rules
+from detector.integrations.actions import FAULT, UNSCORED, Choice, Rules, decide_by
 from detector.integrations.client import Judge, JudgeError, Judgement, make_judge
+from detector.policy import Policy
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,16 @@ OPTIONS = {
     *DEFAULTS,
     *("endpoint", "token", "token_file", "model", "timeout", "policy", "notes"),
     *("max_bytes", "max_pending", "threads", "remote_media"),
+}
+
+# What a policy file may say here: to label or review is a note for the moderators.
+POLICY_WORDS = {
+    "allow": ALLOW,
+    "label": LOG,
+    "review": LOG,
+    "log": LOG,
+    "quarantine": QUARANTINE,
+    "reject": REJECT,
 }
 
 # How a file must begin to be sent on: no other is an image that the detector reads.
@@ -112,7 +123,8 @@ class DetectorModule:
         unknown = sorted(set(config) - OPTIONS)
         if unknown:
             raise UsageError(f"unknown option for the detector module: {', '.join(unknown)}")
-        notes = config.get("notes")
+        notes, policy = config.get("notes"), config.get("policy")
+        decide = decide_by(Policy.load(policy), POLICY_WORDS, LOG) if policy else None
         return Config(
             judge=make_judge(
                 config.get("endpoint"),
@@ -121,7 +133,7 @@ class DetectorModule:
                 model=config.get("model"),
                 timeout=_positive(config, "timeout", Config.timeout),
             ),
-            rules=Rules.from_options(config, ACTIONS, DEFAULTS),
+            rules=Rules.from_options(config, ACTIONS, DEFAULTS, decide),
             notes=None if notes is None else _writable(Path(str(notes))),
             timeout=_positive(config, "timeout", Config.timeout),
             max_bytes=int(_positive(config, "max_bytes", Config.max_bytes)),
