@@ -62,6 +62,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     heads.add_argument("--run", required=True, help="folder of the run")
     heads.add_argument("--threads", type=int, help="CPU threads")
 
+    tune = steps.add_parser("finetune", help="tune a bundle's heads on your own folders")
+    tune.add_argument("folder", help="0_real and 1_fake folders, or another known layout")
+    tune.add_argument("--bundle", required=True, help="folder of the bundle to write")
+    tune.add_argument("--name", help="its id (the folder's name)")
+    tune.add_argument("--model", help="bundle to start from (the default bundle)")
+    tune.add_argument("--layout", default="auto", help="form of the folders (auto)")
+    tune.add_argument("--steps", type=int, default=400, help="steps on the heads (%(default)s)")
+    tune.add_argument("--anchor", type=float, default=1e-3, help="pull to the old heads")
+    tune.add_argument("--seed", type=int, default=0)
+    tune.add_argument("--workers", type=int, default=1, help="decoding processes")
+    tune.add_argument("--threads", type=int, help="CPU threads")
+
     finish = steps.add_parser("finish", help="calibrate on validation sources, write the bundle")
     finish.add_argument("config", help="the run's TOML file")
     _corpus_options(finish)
@@ -77,7 +89,14 @@ def _corpus_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
-    steps = {"cache": _cache, "teacher": _teacher, "run": _run, "heads": _heads, "finish": _finish}
+    steps = {
+        "cache": _cache,
+        "teacher": _teacher,
+        "run": _run,
+        "heads": _heads,
+        "finetune": _finetune,
+        "finish": _finish,
+    }
     steps[args.step](args)
     return 0
 
@@ -179,6 +198,29 @@ def _heads(args: argparse.Namespace) -> None:
     config, cache = read_config(args.config), CropCache.open(args.cache)
     print(train_heads(cache, config, args.run, progress=_Progress("steps")))
     print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
+
+
+def _finetune(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.corpus.layouts import load_layout
+    from detector.train.finetune import Tuning, finetune
+    from detector.weights import load_bundle
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    folder = Path(args.bundle)
+    config = finetune(
+        load_bundle(args.model),
+        load_layout(args.folder, args.layout),
+        folder,
+        args.name or folder.name,
+        Tuning(steps=args.steps, anchor=args.anchor, seed=args.seed),
+        workers=args.workers,
+        progress=_Progress("images"),
+    )
+    print(json.dumps({k: config[k] for k in ("fusion", "thresholds", "validation")}, indent=2))
+    print(f"written: {folder}; use it with: detector scan … --model {folder}", file=sys.stderr)
 
 
 def _finish(args: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ from detector import calibration
 from detector.conditions import PUBLISHED, treat
 from detector.corpus.samples import Sample, cap
 from detector.errors import CorpusError, DetectorError
+from detector.explain import reference
 from detector.images import read_image
 from detector.metrics import source_weights
 from detector.pool import Fault, Pool
@@ -183,6 +184,52 @@ def _architecture(config: TrainConfig) -> dict[str, Any]:
     }
 
 
+def decide_from(
+    scored: Sequence[Scored],
+    thresholds: Mapping[str, Any],
+    nominal_fpr: float,
+    inconclusive_fpr: float,
+) -> dict[str, Any]:
+    """The parts of a bundle's config that come from scored images that trained nothing.
+
+    Args:
+        scored: of both classes.
+        thresholds: the config's, of which the two scores are replaced.
+        nominal_fpr, inconclusive_fpr: what they aim at.
+
+    Returns:
+        `fusion`, `calibration`, `thresholds`, `validation` and `reference`.
+    """
+    labels = np.array([s.sample.label for s in scored])
+    sources = [s.sample.source for s in scored]
+    kinds = [s.sample.kind for s in scored]
+    strata = [s.finding.stratum for s in scored]
+    logits = view_logits(scored)
+    fusion = fit_fusion(logits, labels, class_balanced(labels, sources))
+    scores = fusion["bias"] + logits @ np.array([fusion["whole"], fusion["native"]])
+    high = threshold_at_fpr(scores, labels, kinds, sources, nominal_fpr)
+    low = threshold_at_fpr(scores, labels, kinds, sources, inconclusive_fpr)
+    keys = [s.sample.key for s in scored]
+    return {
+        "fusion": fusion,
+        "calibration": calibration.fit(scores, labels, strata, sources).to_dict(),
+        "thresholds": {
+            **thresholds,
+            "likely_generated": round(high.threshold, 5),
+            "inconclusive": round(min(low.threshold, high.threshold), 5),
+            "nominal_fpr": nominal_fpr,
+            "inconclusive_fpr": inconclusive_fpr,
+        },
+        "validation": {
+            "images": len(scored),
+            "conditions": list(CONDITIONS),
+            "likely_generated": high.to_dict(),
+            "inconclusive": low.to_dict(),
+        },
+        "reference": reference.measure(scores, labels, strata, kinds, sources, keys),
+    }
+
+
 def finish(
     config: TrainConfig,
     weights: Path,
@@ -219,28 +266,7 @@ def finish(
     write_bundle(folder, weights, bundle)
     detector = Detector.load(folder)
     scored = list(score_samples(detector, held_out, CONDITIONS, workers=workers, progress=progress))
-    labels = np.array([s.sample.label for s in scored])
-    sources = [s.sample.source for s in scored]
-    logits = view_logits(scored)
-    fusion = fit_fusion(logits, labels, class_balanced(labels, sources))
-    scores = fusion["bias"] + logits @ np.array([fusion["whole"], fusion["native"]])
-    strata = [s.finding.stratum for s in scored]
-    fitted = calibration.fit(scores, labels, strata, sources)
-    kinds = [s.sample.kind for s in scored]
-    high = threshold_at_fpr(scores, labels, kinds, sources, config.nominal_fpr)
-    low = threshold_at_fpr(scores, labels, kinds, sources, config.inconclusive_fpr)
-    bundle["fusion"] = fusion
-    bundle["calibration"] = fitted.to_dict()
-    bundle["thresholds"] |= {
-        "likely_generated": round(high.threshold, 5),
-        "inconclusive": round(min(low.threshold, high.threshold), 5),
-    }
-    bundle["validation"] = {
-        "images": len(scored),
-        "conditions": list(CONDITIONS),
-        "likely_generated": high.to_dict(),
-        "inconclusive": low.to_dict(),
-    }
+    bundle |= decide_from(scored, bundle["thresholds"], config.nominal_fpr, config.inconclusive_fpr)
     bundle["training"] = {**training, "config": config.to_dict()}
     write_bundle(folder, weights, bundle)
     return bundle
