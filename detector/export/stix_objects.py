@@ -69,8 +69,8 @@ class Maker(Collector):
                 extension=self._figures(item),
             )
         for row in self._campaign.prevalence:
-            if row.by == "account" and self._has_context:
-                refs = self._accounts([row.group])
+            refs = self._accounts([row.group]) if row.by == "account" else []
+            if refs:
                 abstract = "Share of generated pictures of this account"
                 self._note(["share", row.by, row.group], abstract, sentences.share(row), refs)
 
