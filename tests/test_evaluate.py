@@ -43,6 +43,7 @@ from detector.evaluate.control import balancing_weights, effective_size, run_con
 from detector.evaluate.table import ScoreRow, read_table, write_table
 from detector.preprocess import Prepared, PreprocessConfig
 from detector.results import Finding, Status
+from tests.bundles import untrained_bundle
 
 SIDE = 64
 
@@ -498,7 +499,7 @@ def test_a_manifest_is_measured_by_split_and_the_control_learns_from_other_sourc
     monkeypatch.setattr(detector.predict, "Detector", Brightness)
     manifest = built_corpus(tmp_path)
     arguments = [str(tmp_path / "corpus"), "--manifest", str(manifest), "--split", split]
-    arguments += ["--folds=4", "--conditions=published", "--workers=0", "--rounds=5"]
+    arguments += ["--folds=4", "--fold=0", "--conditions=published", "--workers=0", "--rounds=5"]
     out = tmp_path / "out"
     assert command.run(parsed(*arguments, "--no-plots", "--out", str(out))) == codes.OK
     run, rows = load(out)
@@ -508,6 +509,25 @@ def test_a_manifest_is_measured_by_split_and_the_control_learns_from_other_sourc
     }
     assert [sum(row.split == side for row in rows) for side in sides] == [tested, fitting]
     assert not sides["test"] & sides["control"]
+
+
+def test_the_validation_split_is_what_the_bundle_itself_held_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import detector.predict
+
+    monkeypatch.setattr(detector.predict, "Detector", Brightness)
+    manifest = built_corpus(tmp_path)
+    held = "github:owner2/images"
+    bundle = untrained_bundle(tmp_path / "b_v1", training={"config": {"validation": [held]}})
+    arguments = [str(tmp_path / "corpus"), "--manifest", str(manifest), "--split=validation"]
+    arguments += ["--conditions=published", "--workers=0", "--rounds=5", "--no-plots"]
+    out = tmp_path / "out"
+    command.run(parsed(*arguments, "--model", str(bundle), "--out", str(out)))
+    assert {row.source for row in load(out)[1] if row.split == "test"} == {held}
+    silent = untrained_bundle(tmp_path / "c_v1")
+    with pytest.raises(UsageError, match="--fold"):
+        command.run(parsed(*arguments, "--model", str(silent), "--out", str(out)))
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         help="with a manifest: test (default), validation, train or all; else a benchmark's word",
     )
-    what.add_argument("--folds", type=int, default=6, help="folds of `--split validation` (6)")
-    what.add_argument("--fold", type=int, default=0, help="the fold to validate on (0)")
+    what.add_argument("--folds", type=int, default=6, help="folds of `--fold` (6)")
+    what.add_argument(
+        "--fold",
+        type=int,
+        help="`--split validation` takes this fold's sources in place of the bundle's own",
+    )
     what.add_argument("--sources", type=Path, help="text file: only these sources, one a line")
     what.add_argument("--most", type=int, help="at most N images of a source and label")
     what.add_argument("--limit", type=int, help="at most N images in all, even over sources")
@@ -175,16 +179,34 @@ def _samples(
     every = manifest_samples(manifest, args.folder, None, allow_missing=args.allow_missing)
     trained = [sample for sample in every if sample.split == "train"]
     if split == "validation":
-        held = validation_sources(manifest, folds=args.folds, fold=args.fold)
+        if args.fold is None:
+            held = _own_validation(args.model)
+            split = "validation sources of the bundle"
+        else:
+            held = set(validation_sources(manifest, folds=args.folds, fold=args.fold))
+            split = f"validation, fold {args.fold} of {args.folds}"
         samples = [sample for sample in trained if sample.source in held]
         fitting = [sample for sample in trained if sample.source not in held]
-        split = f"validation, fold {args.fold} of {args.folds}"
     else:
         samples = [sample for sample in every if split in ("all", sample.split)]
         # Fitted on the very images that it is measured on, the control would look too good.
         fitting = trained if split == "test" else []
     corpus = args.manifest.resolve().parent.name
     return _chosen(samples, args), fitting, corpus, manifest.sha256, split
+
+
+def _own_validation(model: str | None) -> set[str]:
+    """The sources that trained nothing of this bundle; others of `train` would flatter it."""
+    from detector.weights import load_bundle
+
+    bundle = load_bundle(model)
+    named = bundle.config.get("training", {}).get("config", {}).get("validation", ())
+    if not named:
+        raise UsageError(
+            f"{bundle.id} does not say which sources validated it: "
+            "choose some with --fold, of which some may have trained it"
+        )
+    return set(named)
 
 
 def _chosen(samples: list[Sample], args: argparse.Namespace) -> list[Sample]:
