@@ -120,7 +120,8 @@ def _most_central(
         near = int(weight[apart <= hashes.THRESHOLD].sum())
         return near, max(pictures[n].pixels for n in holders[h]), -h
 
-    return max(choice.tolist(), key=rank)
+    best: int = max(choice.tolist(), key=rank)
+    return best
 
 
 def _nearest(
