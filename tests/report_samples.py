@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from detector.results import CropScore, FileFacts, Finding, Status, Stratum, Verdict
-from detector.store import Store
+from detector.store import ScanInfo, Store
 
 FACTS = {
     "threshold": 1.5,
@@ -106,6 +106,28 @@ def mixed() -> list[Finding]:
     ]
 
 
+class FindingsOnly:
+    """Stands in for a store, for names that no file system or database takes."""
+
+    path = Path("s.db")
+
+    def __init__(self, findings: Sequence[Finding], command: str = "c") -> None:
+        self._findings = findings
+        self._command = command
+
+    def findings(self) -> Sequence[Finding]:
+        return self._findings
+
+    def scans(self) -> list[ScanInfo]:
+        started = "2026-01-02T03:04:05+00:00"
+        return [
+            ScanInfo(1, "0.1", "m", "h", self._command, "/", (self._command,), started, None, None)
+        ]
+
+    def get_evidence(self, sha256: str) -> None:
+        return None
+
+
 class Page(HTMLParser):
     """A page's elements, attributes, and the text of its script, style and title elements."""
 
@@ -142,6 +164,12 @@ class Page(HTMLParser):
     @property
     def data(self) -> dict[str, object]:
         return json.loads(self.script("report-data"))
+
+    @property
+    def details(self) -> list[dict[str, object]]:
+        """What the sheets of the images show, in the order of their numbers."""
+        blocks = [t for _, attrs, t in self.raw if attrs.get("id", "").startswith("details-")]
+        return [json.loads(line) for block in blocks for line in block.split("\n")]
 
     @property
     def words(self) -> str:

@@ -80,7 +80,7 @@ function mark(score, x, verdict) {
 
 const blocks = new Map();
 function preview(row) {
-  if (row.thumb < 0) return null;
+  if (!has(row.thumb) || row.thumb < 0) return null;
   const block = Math.floor(row.thumb / data.thumbnailsPerBlock);
   if (!blocks.has(block)) {
     const node = byId(`thumbnails-${block}`);
@@ -95,97 +95,4 @@ function picture(row, alt) {
   return document.readyState === "loading" && row.thumb >= 0
     ? el("span", { class: "waiting", "data-n": row.n }, "")
     : el("span", null, "no preview");
-}
-
-// State lives in the address, so that a view can be kept and passed on.
-
-const SORTS = {
-  "-score": "Score, high first", "score": "Score, low first",
-  "-probability": "Probability, high first", "probability": "Probability, low first",
-  "name": "Name, A to Z", "-name": "Name, Z to A", "n": "Folder and name",
-  "-pixels": "Pixels, most first", "pixels": "Pixels, fewest first",
-  "-bytes": "File size, largest first", "bytes": "File size, smallest first",
-  "-spread": "Spread, large first", "spread": "Spread, small first",
-};
-const DEFAULTS = { view: "grid", sort: "-score", q: "", folder: "", format: "", status: "", once: "", image: "", theme: "" };
-const state = { ...DEFAULTS, verdict: new Set() };
-
-function readAddress() {
-  const hash = location.hash.slice(1);
-  if (hash && !hash.includes("=")) return false; // a plain anchor
-  const given = new URLSearchParams(hash);
-  for (const key of Object.keys(DEFAULTS)) state[key] = given.get(key) ?? DEFAULTS[key];
-  if (!(state.sort in SORTS)) state.sort = DEFAULTS.sort;
-  if (state.view !== "table") state.view = "grid";
-  state.verdict = new Set((given.get("verdict") || "").split(",").filter((v) => VERDICTS.includes(v)));
-  return true;
-}
-function writeAddress() {
-  const now = new URLSearchParams();
-  if (state.verdict.size) now.set("verdict", VERDICTS.filter((v) => state.verdict.has(v)).join(","));
-  for (const [key, value] of Object.entries(DEFAULTS)) if (state[key] !== value) now.set(key, state[key]);
-  const hash = now.toString();
-  if (hash !== location.hash.slice(1)) history.replaceState(null, "", "#" + hash);
-}
-
-// Filters. Each control counts what it would show under all the other filters.
-
-for (const row of rows) {
-  row.first = !row.copies || row.copies[0] === row.n;
-  row.known = !data.factsModel || !row.model || row.model === data.factsModel;
-  row.area = has(row.width) ? row.width * row.height : null;
-}
-function haystack(row) {
-  row.hay ??= [row.name, row.folder, row.sha, row.reason, row.stratum, row.format, ...row.notes]
-    .join("\n").toLowerCase();
-  return row.hay;
-}
-const inFolder = (row, folder) => row.folder === folder || row.folder.startsWith(folder + "/");
-function filters() {
-  const words = state.q.toLowerCase().split(/\s+/).filter(Boolean);
-  return {
-    verdict: (row) => !state.verdict.size || state.verdict.has(row.verdict),
-    folder: (row) => !state.folder || inFolder(row, state.folder),
-    format: (row) => !state.format || (row.format || "none") === state.format,
-    status: (row) => !state.status || row.status === state.status,
-    once: (row) => !state.once || row.first,
-    q: (row) => words.every((part) => haystack(row).includes(part)),
-  };
-}
-function sift() {
-  const tests = Object.entries(filters());
-  const found = [];
-  const counts = { verdict: new Map(), folder: new Map(), format: new Map(), status: new Map() };
-  const add = (kind, value) => counts[kind].set(value, (counts[kind].get(value) || 0) + 1);
-  for (const row of rows) {
-    const failed = tests.filter(([, test]) => !test(row)).map(([name]) => name);
-    if (!failed.length) found.push(row);
-    if (failed.length > 1) continue;
-    const free = (kind) => !failed.length || failed[0] === kind;
-    if (free("verdict")) add("verdict", row.verdict);
-    if (free("format")) add("format", row.format || "none");
-    if (free("status")) add("status", row.status);
-    if (free("folder")) {
-      const parts = row.folder.split("/");
-      for (let end = parts.length; end > 0; end--) add("folder", parts.slice(0, end).join("/"));
-    }
-  }
-  return { found: order(found), counts };
-}
-
-const collator = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-const KEYS = {
-  score: (row) => row.score, probability: (row) => row.probability, spread: (row) => row.spread,
-  pixels: (row) => row.area, bytes: (row) => row.bytes, n: (row) => row.n, name: (row) => row.name,
-};
-function order(found) {
-  const down = state.sort.startsWith("-");
-  const key = KEYS[state.sort.replace(/^-/, "")];
-  const compare = (a, b) => {
-    const [x, y] = [key(a), key(b)];
-    if (!has(x) || !has(y)) return (has(y) ? 1 : 0) - (has(x) ? 1 : 0) || a.n - b.n; // unknown comes last
-    const step = typeof x === "string" ? collator.compare(x, y) : x - y;
-    return (down ? -step : step) || a.n - b.n;
-  };
-  return found.sort(compare);
 }

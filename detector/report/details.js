@@ -6,9 +6,13 @@ function openDetails(row) {
   state.image = String(row.n);
   byId("details-number").textContent = `Image ${number.format(row.n)} of ${number.format(rows.length)}`;
   byId("details-name").replaceChildren(path(row.name));
-  byId("details-folder").replaceChildren(path(row.folder));
-  const facts = el("div", { class: "about" }, judgement(row), figures(row), notes(row), container(row), twins(row));
-  byId("details-body").replaceChildren(...[figure(row), facts, views(row)].filter(Boolean));
+  byId("details-folder").replaceChildren();
+  fill(byId("details-folder"), null, dotted([row.folder, ...row.accounts.slice(0, 4)]));
+  const more = detailsOf(row) || { paths: [], crops: [], posts: [], evidence: [], conflicts: [] };
+  const facts = el("div", { class: "about" }, judgement(row, more), contradictions(more), evidence(more), figures(row),
+    notes(row), postings(more), container(row, more));
+  const looked = el("div", { class: "looked" }, figure(row, more), labelForm(row), versions(row), views(row, more));
+  byId("details-body").replaceChildren(looked, facts);
   const [before, after] = neighbours(row);
   byId("previous").disabled = !before;
   byId("next").disabled = !after;
@@ -31,33 +35,35 @@ function step(by) {
 function closed() {
   state.image = "";
   writeAddress();
+  current().clear(); // a label may have changed
+  current().render();
   current().activate(current().active, true);
 }
 
-function figure(row) {
+function figure(row, more) {
   const image = picture(row, `Thumbnail of ${row.name}`);
   const frame = el("div", { class: "picture" }, image);
   if (image.tagName === "IMG" && has(row.width)) {
     // Tall pictures are kept inside the sheet: the width follows from the height allowed.
     frame.style.maxWidth = `min(100%, ${(30 * row.width) / row.height}rem)`;
-    frame.append(boxes(row));
+    frame.append(boxes(row, more));
   } else {
     frame.style.lineHeight = "1.5";
     frame.style.textAlign = "center";
   }
-  const caption = row.crops && row.crops.length
+  const caption = more.crops.length
     ? "Preview at reduced size. The frames show where the model looked."
     : "Preview at reduced size.";
   return el("figure", { class: "figure" }, el("div", { class: "canvas" }, frame),
-    image.tagName === "IMG" ? el("figcaption", null, caption) : null);
+    image.tagName === "IMG" ? el("figcaption", null, caption) : null, heatmapPart(row, frame));
 }
-function boxes(row) {
+function boxes(row, more) {
   const overlay = svg("svg", {
     viewBox: `0 0 ${row.width} ${row.height}`, preserveAspectRatio: "none", "aria-hidden": "true",
   });
   const unit = Math.max(row.width, row.height) / 26; // height of a label, in pixels of the image
   const tags = [];
-  (row.crops || []).forEach(([view, x, y, width, height], index) => {
+  more.crops.forEach(([view, x, y, width, height], index) => {
     if (view !== "native") return;
     const rect = (cls) => svg("rect", { class: cls, x, y, width, height });
     const text = svg("text", { x: x + unit * 0.35, y: y + unit * 0.98 }, String(index + 1));
@@ -69,9 +75,9 @@ function boxes(row) {
   overlay.append(...tags); // above every frame, so that no number is hidden
   return overlay;
 }
-function views(row) {
-  if (!row.crops || !row.crops.length) return null;
-  const lines = row.crops.map(([view, x, y, width, height, score], index) => {
+function views(row, more) {
+  if (!more.crops.length) return null;
+  const lines = more.crops.map(([view, x, y, width, height, score], index) => {
     const what = view === "whole" ? "Whole image, reduced" : `${width} × ${height} at ${x}, ${y}`;
     const line = el("tr", null, el("td", null, String(index + 1)), el("td", null, what),
       el("td", null, el("div", { class: "score" }, scale(score, "", limits(row)), el("span", null, signed(score)))));
@@ -94,9 +100,10 @@ function list(pairs) {
   return el("dl", { class: "facts" }, ...kept.flatMap(([term, value]) => [el("dt", null, term), el("dd", null, value)]));
 }
 
-function judgement(row) {
+function judgement(row, more) {
   const reason = row.status === "ok" ? row.reason : `${data.statusWords[row.status]}. ${row.reason}`;
-  return el("div", { class: `judgement ${row.verdict}` }, word(row.verdict), el("p", null, reason));
+  const alone = more.pixels ? `By its pixels alone the verdict would be: ${data.verdictWords[more.pixels].toLowerCase()}.` : null;
+  return el("div", { class: `judgement ${row.verdict}` }, word(row.verdict), el("p", null, reason || ""), alone ? el("p", null, alone) : null);
 }
 function figures(row) {
   if (row.status !== "ok") return null;
@@ -117,7 +124,15 @@ function figures(row) {
     ["Likelihood ratio", has(row.lr) ? number.format(row.lr) + (row.support ? `, ${row.support}` : "") : null],
     ["Spread of crops", has(row.spread) ? row.spread.toFixed(2) : null],
     ["Kind of file", row.stratum], ["Error rates", rates], ["Model", row.model], ["Rule", row.code],
-  ]));
+  ]), methodLinks());
+}
+function methodLinks() {
+  const link = (what, words) => {
+    const made = el("a", { href: `#how-${what}`, class: "how" }, words);
+    made.addEventListener("click", leave);
+    return made;
+  };
+  return el("p", null, link("score", "How the score was measured"), " · ", link("words", "What the words mean"), " · ", link("errors", "Error rates"));
 }
 const likelihood = (term) =>
   term.includes("chance") ? `There is ${term === "roughly even chance" ? "a " : ""}${term} that it is generated`
@@ -125,14 +140,16 @@ const likelihood = (term) =>
 function notes(row) {
   return row.notes.length ? block("Notes", el("ul", { class: "twins" }, ...row.notes.map((n) => el("li", null, n)))) : null;
 }
-function container(row) {
+function container(row, more) {
   const facts = [];
   if (has(row.format)) {
     facts.push(["Format", `${row.format}, ${row.mode}` + (row.frames > 1 ? `, ${row.frames} frames` : "")],
       ["Pixels", pixels(row) + (row.orientation > 1 ? ", turned as its EXIF says" : "")],
       ["Size", `${size(row.bytes)} (${number.format(row.bytes)} bytes)`], ["Quality", quality(row)]);
   }
-  facts.push(["Path", copyable(row.path, "path")]);
+  const paths = more.paths.slice(0, 50);
+  paths.forEach((where, index) => facts.push([index ? "Also as" : "Path", copyable(where, "path")]));
+  if (more.paths.length > paths.length) facts.push(["And", `${number.format(more.paths.length - paths.length)} more paths`]);
   if (row.sha) facts.push(["sha256", copyable(row.sha, "sha256")]);
   return block("File", list(facts));
 }
@@ -153,14 +170,4 @@ function copyable(text, what) {
     }
   });
   return el("span", null, code, button);
-}
-function twins(row) {
-  if (!row.copies) return null;
-  const others = row.copies.filter((n) => n !== row.n).map((n) => rows[n - 1]);
-  return block(`The same file also as`, el("ul", { class: "twins" }, ...others.map((other) => {
-    const button = el("button", { type: "button", class: "quiet" }, `no. ${other.n}: `,
-      path(other.path));
-    button.addEventListener("click", () => openDetails(other));
-    return el("li", null, button);
-  })));
 }

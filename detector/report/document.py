@@ -1,17 +1,17 @@
-"""The report as one value: what a page, and later every export, is made from."""
+"""The report as one value: a campaign, what is known of its model, and what follows from both."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
+from detector.campaign.records import Campaign, Cluster, Item
 from detector.report.facts import ModelFacts
-from detector.report.wording import NOT_SCORED
-from detector.results import Finding, Status
-from detector.store import ScanInfo
+from detector.report.wording import NOT_SCORED, count
+from detector.results import Finding, Status, Verdict
 
 _WINDOWS = re.compile(r"^(?:[A-Za-z]:[\\/]|\\\\)")
 
@@ -21,103 +21,137 @@ class Document:
     """Everything that a report says, before it is put into words.
 
     Attributes:
-        title: the page's heading.
-        findings: one per path, in the order of their numbers (the first is image 1).
-        scans: the runs that filled the store, oldest first.
+        campaign: the images and what was found in them together.
         facts: the model's thresholds and error rates, as far as they are known.
+        analysed: whether the images were compared with each other; else the campaign holds
+            the findings alone, and the page says that nothing else was looked for.
+        card: the model's card as text; "" when it is not at hand.
     """
 
-    title: str
-    findings: tuple[Finding, ...]
-    scans: tuple[ScanInfo, ...]
+    campaign: Campaign
     facts: ModelFacts
+    analysed: bool = True
+    card: str = ""
+
+    @property
+    def title(self) -> str:
+        """The page's heading."""
+        return self.campaign.title
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """One per distinct image, in the order of their numbers (the first is image 1)."""
+        return self.campaign.items
+
+    @property
+    def by_folder(self) -> bool:
+        """Whether folders stand for accounts, since no table of context was given."""
+        return not self.campaign.context.source
+
+    def accounts_word(self, number: int) -> str:
+        """A number of accounts, or of folders where these stand for them."""
+        return count(number, "folder" if self.by_folder else "account")
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """Files per verdict word, with `NOT_SCORED` for those that have none."""
-        return Counter(verdict_of(finding) for finding in self.findings)
+        """Images per verdict word, with `NOT_SCORED` for those that have none."""
+        return Counter(verdict_of(item.finding) for item in self.items)
 
     @cached_property
     def failures(self) -> tuple[tuple[int, Finding], ...]:
-        """The files that were not scored, with their indices."""
-        return tuple((i, f) for i, f in enumerate(self.findings) if not f.ok)
+        """The images that were not scored, with their indices."""
+        return tuple((i, item.finding) for i, item in enumerate(self.items) if not item.finding.ok)
 
     @cached_property
     def statuses(self) -> Counter[Status]:
-        """Files per status, without those that were scored."""
+        """Images per status, without those that were scored."""
         return Counter(finding.status for _, finding in self.failures)
 
     @cached_property
-    def copies(self) -> dict[str, tuple[int, ...]]:
-        """Indices of the files with the same bytes, by sha256, where there is more than one."""
-        groups: dict[str, list[int]] = {}
-        for index, finding in enumerate(self.findings):
-            if finding.sha256:
-                groups.setdefault(finding.sha256, []).append(index)
-        return {sha: tuple(group) for sha, group in groups.items() if len(group) > 1}
+    def files(self) -> int:
+        """Number of files; the same bytes under two names are one image in two files."""
+        return sum(max(len(item.paths), 1) for item in self.items)
 
     @cached_property
-    def extra_copies(self) -> int:
-        """How many files have the bytes of another file that comes before them."""
-        return sum(len(group) - 1 for group in self.copies.values())
+    def posts(self) -> int:
+        """Number of posts that carry one of the images."""
+        return sum(len(item.posts) for item in self.items)
 
     @cached_property
-    def places(self) -> tuple[tuple[str, str], ...]:
-        """Folder (below `root`, "" for itself) and file name of every finding."""
-        return tuple((folder[len(self.root) :].strip("/\\"), name) for folder, name in self._split)
+    def numbers(self) -> dict[str, int]:
+        """Index of an image by its sha256."""
+        return {item.finding.sha256: i for i, item in enumerate(self.items) if item.finding.sha256}
+
+    @cached_property
+    def clusters(self) -> tuple[Cluster, ...]:
+        """The campaign's clusters, those of most accounts and posts first."""
+
+        def rank(cluster: Cluster) -> tuple[int, int, int, str]:
+            return -len(cluster.accounts), -cluster.posts, -len(cluster.members), cluster.id
+
+        return tuple(sorted(self.campaign.clusters, key=rank))
+
+    @cached_property
+    def cluster_numbers(self) -> dict[str, int]:
+        """A cluster's number on the page, by its id."""
+        return {cluster.id: number for number, cluster in enumerate(self.clusters, 1)}
+
+    @cached_property
+    def places(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Folder (below `root`, "" for itself) and file name of every path of every image."""
+        cut = len(self.root)
+        return tuple(
+            tuple((folder[cut:].strip("/\\"), name) for folder, name in split)
+            for split in self._split
+        )
 
     @cached_property
     def root(self) -> str:
         """The folder that all files lie below, as far as the paths share one."""
-        shared: list[str] | None = None
-        for folder, _ in self._split:
-            parts = re.split(r"([/\\])", folder)
-            if shared is None:
-                shared = parts
-            length = next(
-                (i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b),
-                min(len(shared), len(parts)),
-            )
-            # Parts and separators alternate; a shared root ends with a whole part.
-            shared = shared[: length - 1 if length and length % 2 == 0 else length]
-        return "".join(shared or [])
+        return shared_folder({folder for split in self._split for folder, _ in split})
 
     @cached_property
-    def _split(self) -> tuple[tuple[str, str], ...]:
-        return tuple(split_path(finding.path) for finding in self.findings)
+    def _split(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        return tuple(
+            tuple(split_path(path) for path in item.paths or (item.finding.path,))
+            for item in self.items
+        )
 
     @cached_property
     def facts_model(self) -> str:
-        """The model that `facts` hold for: the one they name, else the last scan's."""
-        return self.facts.model or (self.scans[-1].model if self.scans else "")
+        """The model that `facts` hold for: the one they name, else the campaign's."""
+        return self.facts.model or self.campaign.custody.model
 
     @cached_property
     def models(self) -> tuple[str, ...]:
         """The ids of the models whose scores are shown, sorted."""
-        return tuple(sorted({finding.model for finding in self.findings if finding.model}))
+        return tuple(sorted({item.finding.model for item in self.items if item.finding.model}))
 
-
-def make_document(
-    findings: Iterable[Finding],
-    scans: Iterable[ScanInfo],
-    *,
-    title: str | None = None,
-    facts: ModelFacts | None = None,
-) -> Document:
-    """Collect findings and scans, in the order in which they come, into a `Document`.
-
-    Without a title it is named after the folder that all files share.
-    """
-    document = Document(title or "", tuple(findings), tuple(scans), facts or ModelFacts())
-    if title is not None:
-        return document
-    folder = split_path(document.root)[1]
-    return replace(document, title=f"Scan of {folder}" if folder else "Scan of images")
+    @cached_property
+    def scored(self) -> int:
+        """Images that have a verdict."""
+        return sum(self.counts[verdict.value] for verdict in Verdict)
 
 
 def verdict_of(finding: Finding) -> str:
     """The verdict's fixed word, or `NOT_SCORED`."""
     return NOT_SCORED if finding.verdict is None else finding.verdict.value
+
+
+def shared_folder(folders: Iterable[str]) -> str:
+    """The folder that all of these lie in or below, as far as they share whole parts."""
+    shared: list[str] | None = None
+    for folder in sorted(folders):
+        parts = re.split(r"([/\\])", folder)
+        if shared is None:
+            shared = parts
+        length = next(
+            (i for i, (a, b) in enumerate(zip(shared, parts, strict=False)) if a != b),
+            min(len(shared), len(parts)),
+        )
+        # Parts and separators alternate; a shared root ends with a whole part.
+        shared = shared[: length - 1 if length and length % 2 == 0 else length]
+    return "".join(shared or [])
 
 
 def split_path(path: str) -> tuple[str, str]:

@@ -15,8 +15,19 @@ function choices(select, all, counts, words, everything) {
   select.value = state[select.id];
   select.closest("label").hidden = all < 2 && !state[select.id];
 }
-const distinct = (pick) => new Set(rows.map(pick)).size;
-const KINDS = { folder: distinct((r) => r.folder), format: distinct((r) => r.format), status: distinct((r) => r.status) };
+const MENUS = {
+  account: [(v) => v, data.byFolder ? "All folders" : "All accounts"],
+  platform: [(v) => v, "All platforms"],
+  language: [(v) => v, "All languages"],
+  folder: [(v) => v, "All folders"],
+  claim: [(v) => CLAIMS[v] || v, "Any statement"],
+  format: [(v) => (v === "none" ? "unknown" : v), "All formats"],
+  status: [(v) => data.statusWords[v] || v, "All statuses"],
+  label: [labelWords, "Any label"],
+};
+const KINDS = Object.fromEntries(Object.keys(MENUS).map((kind) => [kind, new Set(rows.flatMap(OFFERS[kind])).size]));
+if (data.byFolder) KINDS.account = 0; // the menu of folders says the same
+KINDS.label = 2; // labels come while the page is open
 
 function showCounts(counts) {
   for (const button of byId("verdicts").querySelectorAll("button")) {
@@ -24,14 +35,24 @@ function showCounts(counts) {
     button.setAttribute("aria-pressed", String(state.verdict.has(verdict)));
     button.querySelector(".n").textContent = number.format(counts.verdict.get(verdict) || 0);
   }
-  choices(byId("folder"), KINDS.folder, counts.folder, (v) => v, "All folders");
-  choices(byId("format"), KINDS.format, counts.format, (v) => (v === "none" ? "unknown" : v), "All formats");
-  choices(byId("status"), KINDS.status, counts.status, (v) => data.statusWords[v] || v, "All statuses");
+  for (const [kind, [words, everything]] of Object.entries(MENUS)) {
+    choices(byId(kind), KINDS[kind], counts[kind], words, everything);
+  }
   const all = shown.length === rows.length;
   const total = number.format(rows.length);
   byId("count").textContent = all ? `${total} ${rows.length === 1 ? "image" : "images"}` : `${number.format(shown.length)} of ${total} images`;
   byId("reset").hidden = all;
+  showOnly();
   byId("nothing").hidden = shown.length > 0;
+}
+
+// A filter that a link set and no menu shows.
+function showOnly() {
+  const cluster = state.cluster && data.clusters[state.cluster];
+  const words = state.cluster ? `only picture ${cluster ? cluster.n : state.cluster}`
+    : state.trace !== "" ? "only images with one shared trace" : "";
+  byId("only").textContent = words;
+  byId("only").hidden = !words;
 }
 
 function update() {
@@ -39,7 +60,7 @@ function update() {
   shown = found;
   showCounts(counts);
   byId("sort").value = state.sort;
-  byId("once").checked = Boolean(state.once);
+  for (const id of ["once", "conflict"]) byId(id).checked = Boolean(state[id]);
   if (byId("q").value !== state.q) byId("q").value = state.q;
   for (const button of byId("view").querySelectorAll("button")) {
     button.setAttribute("aria-pressed", String(button.dataset.view === state.view));
@@ -87,11 +108,17 @@ function setUp() {
   }));
   byId("sort").append(...Object.entries(SORTS).map(([value, text]) => option(value, text)));
   byId("heads").append(...makeHeads(true));
-  for (const id of ["sort", "folder", "format", "status"]) {
+  for (const id of ["sort", ...Object.keys(MENUS)]) {
     byId(id).addEventListener("change", (event) => ((state[id] = event.target.value), update()));
   }
-  byId("once").addEventListener("change", (event) => ((state.once = event.target.checked ? "1" : ""), update()));
-  byId("once-label").hidden = !rows.some((row) => row.copies);
+  for (const id of ["once", "conflict"]) {
+    byId(id).addEventListener("change", (event) => ((state[id] = event.target.checked ? "1" : ""), update()));
+  }
+  byId("once-label").hidden = !rows.some((row) => row.cluster);
+  byId("conflict-label").hidden = !rows.some((row) => row.conflict);
+  byId("save-labels").addEventListener("click", saveLabels);
+  byId("forget-labels").addEventListener("click", forgetLabels);
+  showLabels();
   byId("q").addEventListener("input", (event) => ((state.q = event.target.value), update()));
   byId("toolbar").addEventListener("submit", (event) => event.preventDefault());
   byId("view").addEventListener("click", (event) => {
@@ -165,8 +192,18 @@ async function print() {
   await Promise.allSettled(images.map((image) => image.decode()));
   window.print();
 }
-window.addEventListener("beforeprint", () => byId("printed").firstChild || fillPrinted());
-window.addEventListener("afterprint", () => byId("printed").replaceChildren());
+// What is folded would not be printed, but raw fields and hash lists stay away.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  if (!byId("printed").firstChild) fillPrinted();
+  for (const place of document.querySelectorAll(".thumbs > .thumb[data-n]")) fillThumb(place);
+  unfolded = [...document.querySelectorAll("main details.folded:not([open])")].filter((d) => !d.querySelector("#hashes, .card-text"));
+  for (const node of unfolded) node.open = true;
+});
+window.addEventListener("afterprint", () => {
+  byId("printed").replaceChildren();
+  for (const node of unfolded) node.open = false;
+});
 byId("print").addEventListener("click", print);
 
 // Start
@@ -186,9 +223,40 @@ for (const link of document.querySelectorAll(".contents a")) {
     target.focus({ preventScroll: true });
   });
 }
-for (const link of document.querySelectorAll(".tiles a")) {
-  link.addEventListener("click", () => byId("images").scrollIntoView());
+for (const link of document.querySelectorAll(".to-images")) {
+  link.addEventListener("click", (event) => { // a new view, that keeps how the page looks
+    event.preventDefault();
+    const wanted = new URLSearchParams(link.hash.slice(1));
+    Object.assign(state, DEFAULTS, { view: state.view, sort: state.sort, theme: state.theme });
+    for (const [key, value] of wanted) if (key in DEFAULTS) state[key] = value;
+    state.verdict = new Set(wanted.get("verdict") ? [wanted.get("verdict")] : []);
+    update();
+    byId("images").scrollIntoView();
+    byId("images").focus({ preventScroll: true });
+  });
 }
+
+// Places for previews in the sections above the list are filled when they come near the screen.
+function fillThumb(place) {
+  const row = rows[Number(place.dataset.n) - 1];
+  if (!row || place.firstChild) return;
+  const button = thumb(row);
+  place.replaceChildren(button);
+}
+function fillThumbs() {
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries) {
+      if (!entry.isIntersecting) continue;
+      watcher.unobserve(entry.target);
+      fillThumb(entry.target);
+    }
+  }, { rootMargin: "600px" });
+  for (const place of document.querySelectorAll(".thumbs > .thumb[data-n]")) watcher.observe(place);
+}
+byId("hashes").closest("details").addEventListener("toggle", () => {
+  if (byId("hashes").firstChild) return;
+  byId("hashes").append(...rows.map((row) => el("li", null, el("code", null, row.sha || "no bytes were read"), " ", path(row.name || ""))));
+});
 let due = false;
 const rerender = () => {
   if (due) return;
@@ -203,15 +271,20 @@ document.addEventListener("DOMContentLoaded", () => {
     const row = rows[Number(node.dataset.n) - 1];
     node.replaceWith(picture(row, `Thumbnail of ${row.name}`));
   }
+  fillThumbs();
   const row = rows[Number(state.image) - 1];
   if (row) openDetails(row);
 });
 setUp();
 byId("browser").hidden = false;
-const wide = matchMedia("(min-width: 60rem)"); // as in the style sheet
-const unfold = () => (byId("more").open = wide.matches);
-wide.addEventListener("change", unfold);
-unfold();
+const asked = [...new URLSearchParams(location.hash.slice(1)).keys()];
 readAddress();
+byId("more").open = Boolean(state.folder || state.format || state.status);
+byId("more").hidden = !["folder", "format", "status"].some((kind) => KINDS[kind] > 1);
 theme();
 update();
+// An address that names a view of the list leads there.
+if (asked.some((key) => key === "verdict" || (key in DEFAULTS && key !== "theme" && key !== "image"))) {
+  byId("images").scrollIntoView({ behavior: "instant" });
+  current().render();
+}

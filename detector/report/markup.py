@@ -6,6 +6,7 @@ import html
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlencode
 
 from detector.names import one_line
 
@@ -57,6 +58,42 @@ def name(text: str) -> Html:
     return element("bdi", text, class_="path")
 
 
+def how(what: str, words: str = "Method") -> Html:
+    """A link to the part of the method that tells how a figure came about."""
+    return element("a", words, href=f"#how-{what}", class_="how")
+
+
+def shown(kind: str, value: str, words: Html | str) -> Html:
+    """A link that filters the list of images: by "cluster", "trace", "account" or "verdict"."""
+    return element("a", words, href=f"#{urlencode({kind: one_line(value)})}", class_="to-images")
+
+
+def paragraph(*children: Child, class_: str | None = None) -> Html:
+    """A paragraph."""
+    return element("p", *children, class_=class_)
+
+
+def bullets(items: Iterable[Html | str]) -> Html:
+    """A list of points."""
+    return element("ul", *(element("li", item) for item in items))
+
+
+def pairs(terms: Iterable[tuple[str, Html | str]]) -> Html:
+    """Terms with what they stand for."""
+    parts = (join(element("dt", term), element("dd", value)) for term, value in terms)
+    return element("dl", *parts, class_="facts")
+
+
+def folded(summary: Html | str, *children: Child, opened: bool = False) -> Html:
+    """Content that opens under its summary, and opens by itself in print."""
+    return element("details", element("summary", summary), *children, open=opened, class_="folded")
+
+
+def previews(numbers: Iterable[int]) -> Html:
+    """Places for the previews of some images, by number; the page's script fills them."""
+    return join(*(element("span", class_="thumb", data_n=str(number)) for number in numbers))
+
+
 def cells(*values: Html | str) -> Html:
     """One row of a table."""
     return element("tr", *(element("td", value) for value in values))
@@ -73,7 +110,8 @@ def table(
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
     )
-    return element("div", made, class_="scroll")
+    # A region that scrolls sideways must be reachable by keyboard, and then needs a name.
+    return element("div", made, class_="scroll", role="region", aria_label=caption, tabindex="0")
 
 
 def embedded_json(value: Any) -> Html:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from detector.campaign.records import LocalRates
+from detector.evidence.wording import TRUSTS
+from detector.names import one_line
+from detector.report.document import Document
+from detector.report.evidence import TRUST_NAMES
 from detector.report.facts import ModelFacts, Rates
-from detector.report.markup import Html, cells, element, join, table
-from detector.report.wording import ICD203, percent, signed
+from detector.report.markup import Html, cells, element, folded, join, paragraph, table
+from detector.report.wording import ICD203, interval, percent, signed
 
 
 def icd_table() -> Html:
@@ -13,11 +18,42 @@ def icd_table() -> Html:
     return table("Likelihood terms of ICD 203", ("Term", "Probability"), rows)
 
 
-def error_rates(facts: ModelFacts) -> Html:
-    """The model's error rates per kind of file, or a sentence that they are not known here."""
+def lr_table() -> Html:
+    """The verbal scale for likelihood ratios, as `detector.words` applies it."""
+    scale = (
+        ("1 to 2", "no support either way"),
+        ("2 to 10", "weak support"),
+        ("10 to 100", "moderate support"),
+        ("100 to 1,000", "moderately strong support"),
+        ("1,000 to 10,000", "strong support"),
+        ("10,000 to 1,000,000", "very strong support"),
+        ("above 1,000,000", "extremely strong support"),
+    )
+    rows = (cells(*pair) for pair in scale)
+    return table("Words for likelihood ratios (ENFSI 2015)", ("Ratio", "In words"), rows)
+
+
+def trust_table() -> Html:
+    """Degrees of trust in a statement of the file, with what each means."""
+    rows = (cells(TRUST_NAMES[trust], words) for trust, words in TRUSTS.items())
+    return table("How far a statement in a file goes", ("Trust", "Meaning"), rows)
+
+
+def error_rates(document: Document) -> Html:
+    """The model's error rates per kind of file, and those on the analyst's own labels."""
+    facts = document.facts
     named = [(stratum, rates) for stratum, rates in facts.strata]
     if facts.overall != Rates():
         named.insert(0, ("all files", facts.overall))
+    local = document.campaign.local_rates
+    return join(
+        _measured(facts, named),
+        None if local is None else _local(local),
+        _card(document),
+    )
+
+
+def _measured(facts: ModelFacts, named: list[tuple[str, Rates]]) -> Html:
     if not named:
         return element(
             "p",
@@ -38,6 +74,52 @@ def error_rates(facts: ModelFacts) -> Html:
     return join(
         element("p", facts.measured_on) if facts.measured_on else None,
         table("Error rates at the threshold", head, rows),
+    )
+
+
+def _local(local: LocalRates) -> Html:
+    """Rates on confirmed labels beside the card's."""
+
+    def row(
+        what: str, rate: float | None, between: tuple[float, float] | None, card: float
+    ) -> Html:
+        return cells(
+            what,
+            "no label allows it" if rate is None else percent(rate, 1),
+            "–" if between is None else interval(*between),
+            percent(card, 1),
+        )
+
+    rows = (
+        row(
+            "Real, flagged",
+            local.false_positive_rate,
+            local.false_positive_interval,
+            local.card_false_positive_rate,
+        ),
+        row("Generated, flagged", local.recall, local.recall_interval, local.card_recall),
+    )
+    return join(
+        table(
+            f"On labels that an analyst confirmed here ({local.real:,} real, "
+            f"{local.generated:,} generated)",
+            ("Rate", "On these labels", "95 % interval", "On the card"),
+            rows,
+        ),
+        paragraph(element("strong", "Warning: "), one_line(local.warning))
+        if local.warning
+        else None,
+    )
+
+
+def _card(document: Document) -> Html | None:
+    if not document.card:
+        return None
+    lines = (one_line(line) for line in document.card.splitlines())
+    text = Html("\n").join(element("span", line) for line in lines)
+    return folded(
+        f"The whole card of {one_line(document.facts_model)}, with the commands behind its figures",
+        element("pre", Html(text), class_="card-text"),
     )
 
 

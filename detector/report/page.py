@@ -5,93 +5,149 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from detector.campaign.records import Campaign
 from detector.errors import UsageError
-from detector.report import method, sections
-from detector.report.document import Document, make_document
+from detector.report import chain, limits, method, network, prevalence, summary
+from detector.report.document import Document
 from detector.report.facts import ModelFacts
+from detector.report.heatmaps import Overlay
 from detector.report.markup import Html, element, embedded_json, escape, join
-from detector.report.rows import Thumbnails, collect_thumbnails, page_data
+from detector.report.plain import plain_campaign
+from detector.report.rows import Thumbnails, collect_thumbnails, detail_blocks, page_data
 from detector.store import Store
 
 # The script in reading order; one block in the page, so that one hash allows it.
-SCRIPTS = ("core.js", "window.js", "views.js", "details.js", "main.js")
+SCRIPTS = (
+    "core.js", "filters.js", "window.js", "views.js", "labels.js", "evidence.js", "details.js",
+    "main.js",
+)  # fmt: skip
+STYLES = ("page.css", "campaign.css", "print.css")
 THUMBNAIL_BUDGET = 64 * 2**20
-_BLOCKS_GO_HERE = "<!-- thumbnails -->"
+_BLOCKS_GO_HERE = "<!-- blocks -->"
 
 
 def write_report(
-    store: Store,
+    source: Campaign | Store,
     out: str | Path,
     *,
     title: str | None = None,
     model_facts: Mapping[str, Any] | None = None,
+    card: str = "",
+    thumbnails: Callable[[str], bytes | None] | None = None,
     thumbnail_budget: int = THUMBNAIL_BUDGET,
+    heatmaps: Mapping[str, Overlay] | None = None,
+    custody: Mapping[str, Any] | None = None,
+    charts: bool = True,
 ) -> None:
-    """Write one self-contained HTML page on what a store holds.
+    """Write one self-contained HTML page on a campaign, or on what a store holds.
 
-    The same store gives the same bytes. The file appears under its name only when complete.
+    The same campaign gives the same bytes. The file appears under its name only when complete.
 
     Args:
-        store: results, previews (WebP bytes) and scans.
+        source: a campaign (`detector.campaign.build` makes one), or a store. A store's
+            findings are shown as they are, by folder; nothing is compared.
         out: the file to write; it is replaced when it exists.
-        title: the page's heading; None: "Scan of" and the folder that all files share.
+        title: the page's heading; None: the campaign's, or "Scan of" and the folder that all
+            files share.
         model_facts: what the model's card says, with the keys of `ModelFacts`: `model` (its
             id; else the last scan's), `threshold`, `no_sign_below` (logits), `prior`,
             `nominal_fpr` (in [0, 1]), `measured_on` (a sentence),
             `overall` and `strata` (by name) with `tpr`, `fpr` (in [0, 1]), `real`,
             `generated`, `sources` (counts). What is missing is said to be missing.
+        card: the model's card as text, to be folded into the page.
+        thumbnails: gives the WebP bytes of an image's preview by its sha256, or None; for a
+            store, its own by default.
         thumbnail_budget: bytes of base64 text that previews may take. Beyond it, images with
             lower scores come without one, and the page says how many.
+        heatmaps: pictures of where the score comes from, by sha256.
+        custody: what `detector.custody.statement` says of the campaign; embedded as JSON in
+            the element with the id "custody".
+        charts: whether charts are drawn; tables say the same.
 
     Raises:
         UsageError: when the file cannot be written.
     """
-    facts = ModelFacts.from_mapping(model_facts)
-    document = make_document(store.findings(), store.scans(), title=title, facts=facts)
-    thumbnails = collect_thumbnails(document.findings, store.thumbnail, thumbnail_budget)
+    if isinstance(source, Store):
+        campaign, analysed = plain_campaign(source, title), False
+        thumbnails = thumbnails or source.thumbnail
+    else:
+        campaign = source if title is None else replace(source, title=title)
+        analysed = True
+    document = Document(campaign, ModelFacts.from_mapping(model_facts), analysed, card)
+    load = thumbnails or (lambda sha: None)
+    found = collect_thumbnails(document.items, load, thumbnail_budget)
     out = Path(out)
+    pieces = render(document, found, heatmaps=heatmaps, custody=custody, charts=charts)
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as stream:
-            stream.writelines(render(document, thumbnails))
+            stream.writelines(pieces)
         os.replace(part, out)
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UsageError(f"cannot write the report to {out}: {error.strerror}") from error
 
 
-def render(document: Document, thumbnails: Thumbnails) -> Iterator[str]:
-    """Yield the page in pieces: all but the previews first, so that it shows while they load."""
-    style, script = _asset("page.css"), _script()
+def render(
+    document: Document,
+    thumbnails: Thumbnails,
+    *,
+    heatmaps: Mapping[str, Overlay] | None = None,
+    custody: Mapping[str, Any] | None = None,
+    charts: bool = True,
+) -> Iterator[str]:
+    """Yield the page in pieces: what is read first comes first, previews and details last."""
+    style, script = "\n".join(map(_asset, STYLES)), _script()
+    heat = dict(heatmaps or {})
     page = Template(_asset("page.html")).substitute(
         csp=escape(content_policy(style, script)),
         title=escape(document.title),
         style=style,
         script=script,
-        lead=sections.lead(document),
-        tallies=sections.tallies(document),
-        caveats=sections.caveats(document),
-        provenance=sections.provenance(document),
-        static_results=sections.static_results(document),
-        failures=sections.failures(document),
+        kind="Campaign report" if document.analysed else "Image scan report",
+        lead=summary.lead(document),
+        points=summary.points(document),
+        tallies=summary.tallies(document),
+        provenance=summary.provenance(document),
+        prevalence=prevalence.prevalence(document, charts),
+        clusters=network.clusters(document),
+        accounts=network.accounts(document),
+        traces=network.traces(document),
+        activity=network.activity(document, charts),
+        gaps=limits.gaps(document),
+        static_results=limits.static_results(document),
+        failures=limits.failures(document),
         thresholds=method.thresholds(document.facts),
         icd_table=method.icd_table(),
-        error_rates=method.error_rates(document.facts),
+        lr_table=method.lr_table(),
+        trust_table=method.trust_table(),
+        error_rates=method.error_rates(document),
+        chain=chain.custody(document, custody),
+        statement=chain.block(custody),
         previews=_previews_note(thumbnails),
-        data=embedded_json(page_data(document, thumbnails)),
+        data=embedded_json(page_data(document, thumbnails, heat)),
     )
     # The marker stands last in the template, so a file that is named like it cannot be meant.
     before, _, after = page.rpartition(_BLOCKS_GO_HERE)
     yield before
     for number, text in thumbnails.blocks():
-        yield element("script", Html(text), type="text/plain", id=f"thumbnails-{number}") + "\n"
+        yield _block(f"thumbnails-{number}", "text/plain", text)
+    for number, text in detail_blocks(document):
+        yield _block(f"details-{number}", "application/json-lines", text)
+    for number, overlay in enumerate(heat.values()):
+        yield _block(f"heatmap-{number}", "application/json", embedded_json(overlay.to_record()))
     yield after
+
+
+def _block(name: str, kind: str, text: str) -> str:
+    return element("script", Html(text), type=kind, id=name) + "\n"
 
 
 def content_policy(style: str, script: str) -> str:

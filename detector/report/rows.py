@@ -1,20 +1,38 @@
-"""Findings as plain JSON values, in the short form that the page's script reads."""
+"""Images as plain JSON values, in the short form that the page's script reads.
+
+What every list needs of an image is in one block that is read at once; what only its own sheet
+shows is in blocks of a hundred images that are read when the sheet opens.
+"""
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from detector.campaign.records import Item
 from detector.names import one_line
 from detector.report.document import Document, verdict_of
+from detector.report.evidence import claims, conflicts_of, evidence_rows, search_words
 from detector.report.facts import ModelFacts, Rates, finite
-from detector.report.wording import STATUS_WORDS, VERDICT_WORDS, percent
-from detector.results import Finding
+from detector.report.markup import embedded_json
+from detector.report.wording import (
+    EVIDENCE_GROUPS,
+    STATUS_WORDS,
+    VERDICT_WORDS,
+    clipped,
+    percent,
+    when,
+)
+from detector.results import FileFacts, Finding
 from detector.words import likelihood, support
 
+IMAGES_PER_BLOCK = 100
 THUMBNAILS_PER_BLOCK = 100
+_SEARCHED = 600  # letters of captions and prompts kept for the search, per image
 
 
 @dataclass(frozen=True)
@@ -38,14 +56,14 @@ class Thumbnails:
 
 
 def collect_thumbnails(
-    findings: tuple[Finding, ...], load: Callable[[str], bytes | None], budget: int
+    items: tuple[Item, ...], load: Callable[[str], bytes | None], budget: int
 ) -> Thumbnails:
-    """Load each distinct image's preview, highest score first, while `budget` bytes last."""
+    """Load each image's preview, highest score first, while `budget` bytes last."""
     scores: dict[str, float] = {}
-    for finding in findings:
-        if finding.sha256:
-            score = finite(finding.score)
-            scores.setdefault(finding.sha256, float("-inf") if score is None else score)
+    for item in items:
+        if item.finding.sha256:
+            score = finite(item.finding.score)
+            scores.setdefault(item.finding.sha256, float("-inf") if score is None else score)
     texts: list[str] = []
     places: dict[str, int] = {}
     left_out = 0
@@ -63,25 +81,62 @@ def collect_thumbnails(
     return Thumbnails(tuple(texts), places, left_out)
 
 
-def page_data(document: Document, thumbnails: Thumbnails) -> dict[str, Any]:
-    """All that the script needs, with hidden characters in names already written out."""
-    facts = document.facts
+def page_data(
+    document: Document, thumbnails: Thumbnails, heatmaps: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """All that the script reads at once, with hidden characters in names written out."""
+    facts, campaign = document.facts, document.campaign
+    shown = heatmaps or {}
     return {
-        "schema": 1,
+        "schema": 2,
+        "key": _key(document),
         "scale": [-6, 6],
+        "byFolder": document.by_folder,
         "factsModel": one_line(document.facts_model),
         "threshold": facts.threshold,
         "noSignBelow": facts.no_sign_below,
         "thumbnailsPerBlock": THUMBNAILS_PER_BLOCK,
+        "imagesPerBlock": IMAGES_PER_BLOCK,
         "verdictWords": VERDICT_WORDS,
         "statusWords": {status.value: word for status, word in STATUS_WORDS.items()},
+        "evidenceGroups": EVIDENCE_GROUPS,
         "strata": {name: _stratum(rates, facts) for name, rates in facts.strata},
         "prior": None if facts.prior is None else percent(facts.prior),
+        "clusters": {
+            one_line(cluster.id): {
+                "n": number + 1,
+                "images": [
+                    document.numbers[m.sha256] + 1
+                    for m in cluster.members
+                    if m.sha256 in document.numbers
+                ],
+            }
+            for number, cluster in enumerate(document.clusters)
+        },
+        "traces": [
+            [document.numbers[sha] + 1 for sha in link.sha256s if sha in document.numbers]
+            for link in campaign.links
+        ],
         "rows": [
-            _row(document, index, finding, thumbnails)
-            for index, finding in enumerate(document.findings)
+            _row(document, index, item, thumbnails, shown)
+            for index, item in enumerate(document.items)
         ],
     }
+
+
+def detail_blocks(document: Document) -> Iterator[tuple[int, str]]:
+    """Numbered blocks of one image a line of JSON, with what only its sheet shows."""
+    for number, start in enumerate(range(0, len(document.items), IMAGES_PER_BLOCK)):
+        part = document.items[start : start + IMAGES_PER_BLOCK]
+        yield number, "\n".join(embedded_json(_detail(item)) for item in part)
+
+
+def _key(document: Document) -> str:
+    """Names the set of images, so that labels kept by a browser find their page again."""
+    digest = hashlib.sha256()
+    for sha in sorted(item.finding.sha256 for item in document.items):
+        digest.update(sha.encode("utf-8", "replace"))
+    return digest.hexdigest()[:16]
 
 
 def _stratum(rates: Rates, facts: ModelFacts) -> dict[str, Any]:
@@ -98,29 +153,58 @@ def _stratum(rates: Rates, facts: ModelFacts) -> dict[str, Any]:
 
 
 def _row(
-    document: Document, index: int, finding: Finding, thumbnails: Thumbnails
+    document: Document,
+    index: int,
+    item: Item,
+    thumbnails: Thumbnails,
+    heatmaps: Mapping[str, Any],
 ) -> dict[str, Any]:
-    folder, name = document.places[index]
-    group = document.copies.get(finding.sha256, ())
+    finding, places = item.finding, document.places[index]
     row: dict[str, Any] = {
         "n": index + 1,
-        "path": one_line(finding.path),
-        "name": one_line(name),
-        "folder": one_line(folder),
+        "name": one_line(places[0][1]),
+        "folder": one_line(places[0][0]),
         "verdict": verdict_of(finding),
         "status": finding.status.value,
         "reason": one_line(finding.reason),
         "sha": one_line(finding.sha256),
         "thumb": thumbnails.places.get(finding.sha256, -1),
         "notes": [one_line(note) for note in finding.notes],
+        **_posted(item),
+        "claims": claims(item.evidence),
+        "conflict": bool(conflicts_of(item)),
+        "hay": clipped(one_line(search_words(item)), _SEARCHED),
     }
-    if group:
-        row["copies"] = [other + 1 for other in group]
+    if len(places) > 1:
+        row["places"] = [[one_line(folder), one_line(name)] for folder, name in places]
+    if item.cluster:
+        row["cluster"] = one_line(item.cluster)
+    if finding.sha256 in heatmaps:
+        row["heat"] = list(heatmaps).index(finding.sha256)
     if finding.ok:
         row |= _judgement(finding)
     if finding.file is not None:
-        row |= _container(finding)
-    return row
+        row |= _container(finding.file)
+    return {name: value for name, value in row.items() if not _is_empty(value)}
+
+
+def _is_empty(value: Any) -> bool:
+    # A score of 0.0 and the first preview's place are values.
+    return value is None or value is False or value == [] or value == ""
+
+
+def _posted(item: Item) -> dict[str, Any]:
+    """Who posted an image, where and in which language, each once, and how often in all."""
+
+    def once(name: str) -> list[str]:
+        return [one_line(v) for v in dict.fromkeys(getattr(p, name) for p in item.posts) if v]
+
+    return {
+        "accounts": once("account"),
+        "platforms": once("platform"),
+        "languages": once("language"),
+        "posts": len(item.posts),
+    }
 
 
 def _judgement(finding: Finding) -> dict[str, Any]:
@@ -133,21 +217,20 @@ def _judgement(finding: Finding) -> dict[str, Any]:
         "percent": percent(probability) if probability is not None and usable else None,
         "term": likelihood(probability) if probability is not None and usable else None,
         "lr": None if lr is None else float(f"{lr:.2g}"),
-        "support": None if lr is None or lr < 0 else support(lr),
+        "support": None if lr is None or lr < 0 else _support(lr),
         "spread": _rounded(finding.spread),
         "stratum": None if finding.stratum is None else one_line(str(finding.stratum)),
         "model": one_line(finding.model),
         "code": one_line(finding.verdict_code),
-        "crops": [
-            [one_line(c.view), c.x, c.y, c.width, c.height, _rounded(c.score)]
-            for c in finding.crops
-        ],
     }
 
 
-def _container(finding: Finding) -> dict[str, Any]:
-    file = finding.file
-    assert file is not None
+@lru_cache(maxsize=4096)
+def _support(lr: float) -> str:
+    return support(lr)
+
+
+def _container(file: FileFacts) -> dict[str, Any]:
     return {
         "format": one_line(file.format),
         "width": file.width,
@@ -158,6 +241,34 @@ def _container(finding: Finding) -> dict[str, Any]:
         "orientation": file.orientation,
         "quality": file.jpeg_quality,
         "lossless": file.lossless,
+    }
+
+
+def _detail(item: Item) -> dict[str, Any]:
+    """What the sheet of one image shows beyond its row."""
+    pixel = getattr(item.finding, "pixel_verdict", None)
+    return {
+        "paths": [one_line(path) for path in item.paths or (item.finding.path,)],
+        "crops": [
+            [one_line(c.view), c.x, c.y, c.width, c.height, _rounded(c.score)]
+            for c in item.finding.crops
+        ],
+        "posts": [
+            {
+                "line": post.line,
+                "when": when(post.posted_at),
+                "who": one_line(post.account),
+                "platform": one_line(post.platform),
+                "language": one_line(post.language),
+                "url": one_line(post.url),
+                "text": one_line(post.text),
+                "extra": [[one_line(k), one_line(str(v))] for k, v in post.extra.items()],
+            }
+            for post in item.posts
+        ],
+        "evidence": evidence_rows(item.evidence),
+        "conflicts": [one_line(sentence) for sentence in conflicts_of(item)],
+        "pixels": None if pixel is None or pixel is item.finding.verdict else pixel.value,
     }
 
 

@@ -8,10 +8,16 @@ const spoken = (row) => `Image ${row.n}, ${row.name}. ${judged(row)}.`;
 const placed = (index, total) => ({ "aria-posinset": index + 1, "aria-setsize": total });
 
 function chip(row) {
-  if (!row.copies) return null;
-  const text = row.first ? `${row.copies.length} identical files` : `same file as no. ${row.copies[0]}`;
-  return el("span", { class: "chip" }, text);
+  const parts = [];
+  if (row.picture) parts.push(`picture ${row.picture}`);
+  if (row.places) parts.push(`${row.places.length} files`);
+  return parts.length ? el("span", { class: "chip" }, parts.join(", ")) : null;
 }
+const CLAIMS = {
+  generated: "says generated", edited_with_ai: "says edited with AI", composite: "says composite",
+  captured: "says camera", human_made: "says made by a person", none: "no statement",
+};
+const claimed = (row) => [row.conflict ? "contradiction" : null, ...row.claims.map((claim) => CLAIMS[claim])];
 
 // Parts in a row, each isolated so that a right-to-left name does not turn its neighbours round.
 const dotted = (parts) =>
@@ -20,13 +26,13 @@ const dotted = (parts) =>
 function makeCard(row, index, total) {
   const facts = row.status === "ok" ? [row.format, pixels(row)] : [data.statusWords[row.status]];
   const card = el("div", { class: "card" },
-    el("div", { class: "frame" }, picture(row, `Thumbnail of ${row.name}`), chip(row)),
+    el("div", { class: "frame" }, picture(row, `Thumbnail of ${row.name}`), chip(row), tag(row)),
     el("div", { class: "text" },
       el("div", { class: "judged" }, word(row.verdict), has(row.score) ? el("span", null, toScore(row)) : null),
       row.status === "ok" ? scale(row.score, row.verdict, limits(row)) : null,
       el("div", { class: "name" }, path(row.name)),
-      el("div", { class: "about" }, ...dotted([...facts, row.folder]))));
-  card.title = row.path;
+      el("div", { class: "about" }, ...dotted([...claimed(row), ...facts, ...(row.accounts.length ? row.accounts.slice(0, 3) : [row.folder])]))));
+  card.title = row.folder ? `${row.folder}/${row.name}` : row.name || "";
   return el("li", { "aria-label": spoken(row), ...placed(index, total) }, card);
 }
 
@@ -55,8 +61,10 @@ function cells(row) {
   };
 }
 function aside(row) {
-  const twin = row.copies && !row.first ? `same file as no. ${row.copies[0]}` : "";
-  return dotted([row.folder, twin, ...row.notes]);
+  const picture = row.picture ? `picture ${row.picture}` : "";
+  const label = given(row).label ? `your label: ${labelWords(given(row).label).toLowerCase()}` : "";
+  const where = row.accounts.length ? row.accounts.slice(0, 3) : [row.folder];
+  return dotted([...where, picture, label, ...claimed(row), ...row.notes]);
 }
 function makeRow(row, index) {
   const made = cells(row);

@@ -5,9 +5,17 @@ The words for probabilities and likelihood ratios come from `detector.words`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime, timezone
 
 from detector.results import Status, Verdict
+
+# Not from the locale: the same campaign gives the same page on every machine.
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 NOT_SCORED = "not_scored"
 
@@ -35,6 +43,43 @@ STATUS_WORDS: dict[Status, str] = {
     Status.TOO_LARGE: "Too large",
     Status.MISSING: "Missing",
     Status.FAILED: "Tool failure",
+}
+
+# Channels by what a reader may make of them, strongest first; a plug-in's channel is "other".
+EVIDENCE_GROUPS: dict[str, str] = {
+    "provenance": "Signed provenance",
+    "labels": "Labels required by law",
+    "metadata": "Metadata in the file",
+    "watermark": "Watermarks",
+    "measured": "Measured traces",
+    "other": "Other channels",
+}
+CHANNEL_GROUPS: dict[str, str] = {
+    "c2pa": "provenance",
+    "aigc_label": "labels",
+    "metadata": "metadata",
+    "watermark": "watermark",
+    "compression": "measured",
+    "spectrum": "measured",
+}
+
+TRACE_WORDS: dict[str, str] = {
+    "model": "Generator’s model",
+    "prompt": "Prompt passage",
+    "seed": "Seed",
+    "generator": "Generator",
+    "c2pa_signer": "C2PA signer",
+    "aigc_producer": "AIGC producer code",
+    "quantisation": "JPEG tables",
+    "size": "Unusual size",
+}
+
+GROUPINGS: dict[str, str] = {
+    "all": "All images",
+    "account": "Account",
+    "platform": "Platform",
+    "language": "Language",
+    "week": "Week",
 }
 
 
@@ -80,3 +125,43 @@ def count(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun: "1 file", "3,000 files"."""
     noun = one if number == 1 else (many if many is not None else one + "s")
     return f"{number:,} {noun}"
+
+
+def when(time: datetime | None) -> str:
+    """A moment as people read it, in UTC to the minute; "–" when unknown."""
+    if time is None:
+        return "–"
+    return time.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def day(time: datetime | date | None) -> str:
+    """A day, in UTC for moments: "5 January 2026"; "–" when unknown."""
+    if time is None:
+        return "–"
+    if isinstance(time, datetime):
+        time = time.astimezone(timezone.utc)
+    return f"{time.day} {_MONTHS[time.month - 1]} {time.year}"
+
+
+def span(first: datetime | None, last: datetime | None) -> str:
+    """A period in days: "5 January 2026 to 9 February 2026"; "" when unknown."""
+    if first is None or last is None:
+        return ""
+    return day(first) if day(first) == day(last) else f"{day(first)} to {day(last)}"
+
+
+def listed(words: Sequence[str], most: int = 6) -> str:
+    """Words joined for a sentence: "a, b and c"; "a, b and 5 more" beyond `most`."""
+    if len(words) > most:
+        return f"{', '.join(words[: most - 1])} and {len(words) - most + 1:,} more"
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def clipped(text: str, most: int) -> str:
+    """The text's start, with a mark where something was left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def interval(low: float, high: float) -> str:
+    """Two shares in [0, 1] as "17 to 83 %"."""
+    return f"{low * 100:.0f} to {high * 100:.0f} %"
