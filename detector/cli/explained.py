@@ -97,19 +97,23 @@ def reading_lines(reading: Reading) -> list[RenderableType]:
 
 def evidence_lines(finding: Finding, evidence: Sequence[Evidence]) -> list[RenderableType]:
     """The file's own claims, one line each, and the conflicts between them and the pixels."""
+    from rich.padding import Padding
     from rich.text import Text
 
-    from detector.evidence.wording import summary
+    from detector.evidence.wording import kind_words, summary
     from detector.names import one_line
+    from detector.results import Asserts
 
     lines = [*section("What the file says"), Text(f"  {summary(evidence)}")]
     for e in evidence:
-        lines += _piece(e)
-    lines += [
-        Text(f"  Conflict: {one_line(sentence)}", style="bold red")
-        for sentence in finding.conflicts
-    ]
-    return lines
+        if e.asserts is not Asserts.UNKNOWN:
+            lines += _piece(e)
+    silent = [kind_words(e.kind) for e in evidence if e.asserts is Asserts.UNKNOWN]
+    if silent:
+        names = one_line(", ".join(dict.fromkeys(silent)))
+        lines.append(_dim(f"Without a claim: {names}; `detector inspect` prints all of it."))
+    clashes = [Text(f"Conflict: {one_line(c)}", style="bold red") for c in finding.conflicts]
+    return [*lines, *(Padding(clash, (0, 0, 0, 2)) for clash in clashes)]
 
 
 def _piece(e: Evidence) -> list[RenderableType]:
@@ -119,20 +123,19 @@ def _piece(e: Evidence) -> list[RenderableType]:
     from detector.evidence.wording import CLAIMS, TRUSTS, kind_words
     from detector.names import one_line
 
-    claims = e.asserts.value in _STYLES
-    line = Text("  ● " if claims else "  · ", style=_STYLES.get(e.asserts.value, "dim"))
-    line.append(CLAIMS[e.asserts] if claims else "no claim")
+    line = Text("  ● ", style=_STYLES[e.asserts.value])
+    line.append(CLAIMS[e.asserts])
     line.append(f"  {one_line(kind_words(e.kind))}", style="default")
     if e.issuer:
         line.append(f", {one_line(e.issuer[:80])}", style="default")
-    if not claims:
-        return [line]
     parts: list[RenderableType] = [line]
     leads = _leads(e.raw)
     if leads:
         parts.append(Padding(Text(leads, style="default"), (0, 0, 0, 4)))
-    told = TRUSTS[e.trust][0].upper() + TRUSTS[e.trust][1:]
-    parts.append(Padding(_dim(f"{told}. {one_line(e.caveat)}".strip()), (0, 0, 0, 4)))
+    told = f"{TRUSTS[e.trust][0].upper()}{TRUSTS[e.trust][1:]}. "
+    # Some caveats say the same as the trust does.
+    told = "" if e.caveat.lower().startswith("plain metadata") else told
+    parts.append(Padding(_dim(f"{told}{one_line(e.caveat)}".strip()), (0, 0, 0, 2)))
     return parts
 
 

@@ -1,7 +1,7 @@
 """Scores as colours: one fixed map for every image, safe for colour-blind readers.
 
 Blue and orange stay apart under every common colour-vision deficiency, and both are dark
-against the white of "says nothing". The map never looks at an image's own range: a map that
+against the grey of "says nothing". The map never looks at an image's own range: a map that
 stretched itself would make every image look guilty.
 """
 
@@ -17,19 +17,23 @@ Pixels = NDArray[np.uint8]
 # The scale of every map, in natural logarithms of a likelihood ratio: 1/10 to 10.
 SCALE = (-math.log(10.0), math.log(10.0))
 
+# Place on the scale, and colour. They rise fast near the middle: most pieces say little, and
+# what they say must be seen without moving the ends.
+_PLACES = np.array([-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0])
 _ANCHORS = np.array(
     [
-        (0, 64, 140),
-        (67, 135, 200),
-        (168, 202, 230),
-        (245, 245, 245),
-        (253, 200, 140),
-        (235, 125, 35),
-        (150, 60, 0),
+        (0, 50, 130),
+        (30, 110, 200),
+        (120, 180, 235),
+        (240, 240, 240),
+        (255, 190, 110),
+        (235, 110, 20),
+        (140, 50, 0),
     ],
     dtype=np.float64,
 )
 _STRONGEST = 0.85  # how far the strongest colour covers what lies under it
+_BLEACH = 0.65
 _HATCH_PERIOD = 10
 _HATCH_DARK, _HATCH_LIGHT = 70.0, 185.0
 
@@ -42,16 +46,15 @@ def positions(values: ArrayLike) -> NDArray[np.float64]:
 
 def colours(values: ArrayLike) -> Pixels:
     """(…, 3) uint8 RGB of values in natural-log LR; the same value has the same colour always."""
-    at = (positions(values) + 1) / 2 * (len(_ANCHORS) - 1)
-    knots = np.arange(len(_ANCHORS))
-    channels = [np.interp(at, knots, _ANCHORS[:, c]) for c in range(3)]
+    at = positions(values)
+    channels = [np.interp(at, _PLACES, _ANCHORS[:, c]) for c in range(3)]
     return np.asarray(np.rint(np.stack(channels, axis=-1)), dtype=np.uint8)
 
 
 def opacity(values: ArrayLike) -> NDArray[np.float64]:
     """(…) how far the colour covers the picture, in [0, 1]; it grows with the value's size."""
-    # The square root makes weak values visible without moving the ends of the scale.
-    return np.asarray(_STRONGEST * np.sqrt(np.abs(positions(values))), dtype=np.float64)
+    grown = np.minimum(1.0, 1.6 * np.abs(positions(values))) ** 0.8
+    return np.asarray(_STRONGEST * grown, dtype=np.float64)
 
 
 def painted(rgb: Pixels, values: NDArray[np.float32], blank: NDArray[np.bool_]) -> Pixels:
@@ -59,7 +62,7 @@ def painted(rgb: Pixels, values: NDArray[np.float32], blank: NDArray[np.bool_]) 
 
     Args:
         rgb: (H, W, 3) uint8 RGB.
-        values: (H, W) natural-log LR; NaN where nothing was looked at, which is left grey.
+        values: (H, W) natural-log LR; NaN where nothing was looked at, which is bleached.
         blank: (H, W) places with nothing to see, which are hatched.
     """
     grey = (rgb.astype(np.float64) @ np.array([0.299, 0.587, 0.114]))[..., None]
@@ -69,6 +72,8 @@ def painted(rgb: Pixels, values: NDArray[np.float32], blank: NDArray[np.bool_]) 
     # Dark pictures would drown the colours, so the grey is lifted where they lie on it.
     lifted = grey + cover * 0.35 * (255.0 - grey)
     out = lifted * (1 - cover) + colours(safe) * cover
+    bleached = grey + _BLEACH * (255.0 - grey)
+    out = np.where((looked | blank)[..., None], out, bleached)
     lines = hatching(*values.shape)[..., None]
     out = np.where(blank[..., None], np.where(lines == 0, 0.55 * grey + 0.45 * 128, lines), out)
     return np.asarray(np.clip(np.rint(out), 0, 255), dtype=np.uint8)

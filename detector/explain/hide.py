@@ -75,7 +75,7 @@ FILLINGS: dict[str, Callable[[Pixels, Floats], Pixels]] = {
     "mean": mean_colour,
     "inpaint": inpainted,
 }
-DEFAULT_FILLING = "blur"
+DEFAULT_FILLING = "inpaint"
 
 
 def without(rgb: Pixels, mask: Floats, filling: str = DEFAULT_FILLING) -> Pixels:

@@ -116,18 +116,38 @@ def hide_by(
     filling: str = DEFAULT_FILLING,
 ) -> Hidden | None:
     """The same for a given heat of `cell_heat`'s form; None with too few usable cells."""
-    if usable.mean() < _LEAST_USABLE:
-        return None
-    order = [i for i in np.argsort(-heat.ravel(), kind="stable") if usable.ravel()[i]]
-    count = round(TENTH * heat.size)
+    return hide_by_all(detector, rgb, [(heat, usable)], filling)[0]
+
+
+def hide_by_all(
+    detector: Detector,
+    rgb: Pixels,
+    heats: Sequence[tuple[Floats, NDArray[np.bool_]]],
+    filling: str = DEFAULT_FILLING,
+) -> list[Hidden | None]:
+    """The same for several heats of one image; the drawn tenth is one for all of them."""
     seed = int.from_bytes(hashlib.sha256(rgb.tobytes()).digest()[:8], "big")
-    drawn = np.random.default_rng(seed).permutation(order)[:count].tolist()
-    score = _score(detector, rgb)
-    drops = [
-        score - _score(detector, without(rgb, soft_mask(rgb.shape[:2], cells(rgb, own)), filling))
-        for own in (order[:count], order[-count:], drawn)
-    ]
-    return Hidden(score, drops[0], drops[1], drops[2])
+    places = np.random.default_rng(seed).permutation(_CELLS**2).tolist()
+    count = round(TENTH * _CELLS**2)
+    known: dict[tuple[int, ...], float] = {(): _score(detector, rgb)}
+
+    def drop(own: Sequence[int]) -> float:
+        key = tuple(sorted(own))
+        if key not in known:
+            mask = soft_mask(rgb.shape[:2], cells(rgb, key))
+            known[key] = _score(detector, without(rgb, mask, filling))
+        return known[()] - known[key]
+
+    found: list[Hidden | None] = []
+    for heat, usable in heats:
+        if usable.mean() < _LEAST_USABLE:
+            found.append(None)
+            continue
+        flat = usable.ravel()
+        order = [int(i) for i in np.argsort(-heat.ravel(), kind="stable") if flat[i]]
+        drawn = [int(i) for i in places if flat[i]][:count]
+        found.append(Hidden(known[()], drop(order[:count]), drop(order[-count:]), drop(drawn)))
+    return found
 
 
 def cell_heat(shown: Heatmap, view: str | None = None) -> tuple[Floats, NDArray[np.bool_]]:

@@ -174,8 +174,8 @@ class Heatmap:
     def overlay(self, rgb: Pixels, view: str | None = None) -> Pixels:
         """The picture in grey under the colours of one layer; (H, W, 3) uint8 RGB.
 
-        Orange speaks for generated and blue against it; hatched places have nothing to see;
-        what stays grey without a line was not looked at, or says nothing either way.
+        Orange speaks for generated and blue against it; plain grey says nothing either way;
+        hatched places have nothing to see, and bleached ones were not looked at.
 
         Args:
             rgb: (H, W, 3) uint8 RGB: the upright image, or a reduced copy of it.

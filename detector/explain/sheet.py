@@ -40,8 +40,8 @@ def sheet(shown: Heatmap, rgb: Pixels, lines: Sequence[str] = ()) -> Pixels:
     column = max(width, 300)
     across = _GAP + len(panels) * (column + _GAP)
     text = [row for line in (*_meanings(shown), "", *lines)
-            for row in textwrap.wrap(line, across // 8) or [""]]  # fmt: skip
-    down = _GAP + _TITLE + height + _GAP + 60 + 19 * len(text) + _GAP
+            for row in textwrap.wrap(line, across // 7) or [""]]  # fmt: skip
+    down = _GAP + _TITLE + height + _GAP + 66 + 19 * len(text) + _GAP
     page = Image.new("RGB", (across, down), _PAPER)
     draw = ImageDraw.Draw(page)
     for i, (title, panel) in enumerate(zip(titles, panels, strict=True)):
@@ -52,13 +52,13 @@ def sheet(shown: Heatmap, rgb: Pixels, lines: Sequence[str] = ()) -> Pixels:
     legend = legend_strip(min(across - 2 * _GAP, 900))
     page.paste(Image.fromarray(legend), (_GAP, top))
     for number, row in enumerate(text):
-        draw.text((_GAP, top + 60 + 19 * number), row, fill=_INK, font=_font(14))
+        draw.text((_GAP, top + 66 + 19 * number), row, fill=_INK, font=_font(14))
     return np.asarray(page)
 
 
 def legend_strip(width: int = 760) -> Pixels:
-    """(52, width, 3) uint8 RGB: the fixed scale with its marks, and the sign for blank places."""
-    page = Image.new("RGB", (width, 52), _PAPER)
+    """(56, width, 3) uint8 RGB: the fixed scale with its marks, and the sign for blank places."""
+    page = Image.new("RGB", (width, 56), _PAPER)
     draw = ImageDraw.Draw(page)
     bar = min(380, width // 2)
     ramp = np.linspace(*colours.SCALE, bar, dtype=np.float32)[None].repeat(16, 0)
@@ -70,15 +70,18 @@ def legend_strip(width: int = 760) -> Pixels:
         at = 28 + round((colours.positions(np.log(ratio)).item() + 1) / 2 * (bar - 1))
         draw.line((at, 20, at, 25), fill=_FAINT)
         draw.text((at, 27), name, fill=_INK, font=_font(12), anchor="ma")
-    draw.text((28, 40), "likelihood ratio; blue: against generated, orange: for it",
+    draw.text((28, 42), "likelihood ratio; blue: against generated, orange: for it",
               fill=_FAINT, font=_font(11))  # fmt: skip
-    left = bar + 60
-    blank = colours.painted(
-        np.full((16, 34, 3), 160, np.uint8), np.zeros((16, 34), np.float32), np.ones((16, 34), bool)
-    )
-    page.paste(Image.fromarray(blank), (left, 4))
-    draw.text((left + 42, 5), "nothing to see here", fill=_INK, font=_font(12))
-    draw.text((left, 27), "plain grey: says nothing, or not looked at", fill=_INK, font=_font(12))
+    nothing, all_of = np.zeros((16, 34), bool), np.ones((16, 34), bool)
+    zero, unseen = np.zeros((16, 34), np.float32), np.full((16, 34), np.nan, np.float32)
+    ground = np.full((16, 34, 3), 110, np.uint8)
+    signs = ((zero, all_of, "nothing to see here"), (zero, nothing, "says nothing either way"),
+             (unseen, nothing, "not looked at"))  # fmt: skip
+    for i, (values, blank, name) in enumerate(signs):
+        left = bar + 60
+        swatch = Image.fromarray(colours.painted(ground, values, blank))
+        page.paste(swatch, (left, 2 + 18 * i))
+        draw.text((left + 44, 3 + 18 * i), name, fill=_INK, font=_font(12))
     return np.asarray(page)
 
 

@@ -38,7 +38,8 @@ def ratio_sentences(finding: Finding, calibration: Calibration) -> tuple[str, ..
         return ()
     low, high = calibration.bounds_of(finding.stratum)
     at = math.log(finding.lr) if finding.lr > 0 else -math.inf
-    first = f"Likelihood ratio {number(finding.lr)}: {support(finding.lr)}."
+    strength = support(finding.lr, against="that the image is not generated")
+    first = f"Likelihood ratio {number(finding.lr)}: {strength}."
     sentences = [first]
     if at >= high - 1e-9 and math.isfinite(high) and high > low:
         sentences.append(
@@ -82,7 +83,7 @@ def contribution_sentence(parts: Sequence[Contribution]) -> str:
     told = []
     for part in sorted(parts, key=lambda p: -p.share):
         name = "native crops" if part.view == NATIVE else "whole picture"
-        told.append(f"the {name} brought {part.score:+.2f} ({part.share:.0%})")
+        told.append(f"the {name} brought {part.score:+.2f} ({percent(part.share)})")
     return f"Of the score, {' and '.join(told)}."
 
 
@@ -153,7 +154,7 @@ def share(prior: float) -> str:
 
 
 def percent(value: float) -> str:
-    """A probability as a percentage that never claims certainty."""
+    """A share as a percentage that never claims certainty."""
     if value < 0.01:
         return "under 1 %"
     if value > 0.99:
