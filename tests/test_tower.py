@@ -154,14 +154,14 @@ def test_the_strongest_usable_profile_is_the_one_used(
     assert {item["id"]: item["used"] for item in listed} == {default: True, "tokens_v1": False}
 
 
-def tokens_cache(folder: Path, view_names: tuple[str, ...]) -> CropCache:
+def tokens_cache(folder: Path) -> CropCache:
     """A cache of flat pictures of eight sources whose brightness tells the class."""
     index = [
         {
             "key": f"k{i}",
             "label": i % 2,
             "source": f"s{i % 8}",
-            "generator": "",
+            "generator": "" if i % 2 == 0 else "sd1" if i % 8 < 4 else "dalle3",
             "kind": "photo",
             "split": "train",
             "pair": i % 8 < 4,
@@ -182,26 +182,32 @@ def tokens_cache(folder: Path, view_names: tuple[str, ...]) -> CropCache:
     return CropCache.open(folder)
 
 
-def test_heads_learn_from_cached_tokens_and_judge_themselves_on_held_out_sources(
-    tower_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from detector.train import heads, teacher
+@pytest.fixture
+def looked_at(tower_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CropCache:
+    """A cache whose whole and native views the tiny tower has looked at."""
+    from detector.train import families, heads, teacher
 
-    for module in (teacher,):
-        monkeypatch.setattr(module, "LAYERS", (1, 2))
-        monkeypatch.setattr(module, "WIDTH", WIDTH)
-    monkeypatch.setattr(heads, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
-    cache = tokens_cache(tmp_path / "cache", ("whole", "native"))
+    monkeypatch.setattr(teacher, "LAYERS", (1, 2))
+    monkeypatch.setattr(teacher, "WIDTH", WIDTH)
+    for module in (heads, families):
+        monkeypatch.setattr(module, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
+    cache = tokens_cache(tmp_path / "cache")
     tower = Tower(read_tower(tower_file), torch.float32)
     monkeypatch.setattr(
         tower, "tokens", lambda views, layers=(1, 2): Tower.tokens(tower, views, (1, 2))
     )
-    rows = np.arange(64)
     for view in ("whole", "native"):
-        cache_tokens(tower, cache, rows, view=view)
+        cache_tokens(tower, cache, np.arange(64), view=view)
+    return cache
+
+
+def test_heads_learn_from_cached_tokens_and_judge_themselves_on_held_out_sources(
+    looked_at: CropCache, tmp_path: Path
+) -> None:
+    cache = looked_at
     seen, tokens = TokenFiles(cache.folder, "whole").read()
     assert tokens.shape == (64, 6, WIDTH)
-    assert seen.tolist() == rows.tolist()
+    assert seen.tolist() == list(range(64))
     config = TrainConfig(
         name="tokens_v1",
         design="clip_tokens",
@@ -219,6 +225,29 @@ def test_heads_learn_from_cached_tokens_and_judge_themselves_on_held_out_sources
     assert not data.weights[data.held_out].any()
     untrained = TokenNet((1, 2), 8, 2, ("whole",), width=WIDTH).eval()
     assert set(judge_head(untrained, "whole", data)) == {"auc", "tpr_at_5", "auc_matched"}
+
+
+def test_a_family_left_out_of_training_is_judged_on_all_its_images(
+    looked_at: CropCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detector.train import families
+
+    monkeypatch.setattr(families, "LEAST_IMAGES", 8)
+    config = TrainConfig(
+        name="tokens_v1",
+        design="clip_tokens",
+        validation=("s0", "s1"),
+        head=HeadConfig(layers=(1, 2), hidden=8, members=2, steps=60, batch=32),
+    )
+    found = families.leave_families_out(looked_at, config, tmp_path / "out")
+    by_name = {figures.family: figures for figures in found}
+    assert set(by_name) == {"DALL·E", "Stable Diffusion 1"}
+    assert by_name["DALL·E"].images == 16
+    assert by_name["DALL·E"].auc == 1.0
+    assert by_name["DALL·E"].seen_auc is None
+    assert by_name["Stable Diffusion 1"].seen_auc == 1.0
+    record = json.loads((tmp_path / "out" / "families.json").read_text())
+    assert len(record["families"]) == 2
 
 
 def test_draws_are_even_over_classes_and_leave_test_and_validation_out() -> None:

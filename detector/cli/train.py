@@ -62,6 +62,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     heads.add_argument("--run", required=True, help="folder of the run")
     heads.add_argument("--threads", type=int, help="CPU threads")
 
+    families = steps.add_parser("families", help="heads without a family of generators each")
+    families.add_argument("config", help="the run's TOML file")
+    families.add_argument("--cache", required=True, help="folder of the cache")
+    families.add_argument("--out", required=True, help="folder for families.json")
+    families.add_argument("--threads", type=int, help="CPU threads")
+
     tune = steps.add_parser("finetune", help="tune a bundle's heads on your own folders")
     tune.add_argument("folder", help="0_real and 1_fake folders, or another known layout")
     tune.add_argument("--bundle", required=True, help="folder of the bundle to write")
@@ -94,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         "teacher": _teacher,
         "run": _run,
         "heads": _heads,
+        "families": _families,
         "finetune": _finetune,
         "finish": _finish,
     }
@@ -198,6 +205,22 @@ def _heads(args: argparse.Namespace) -> None:
     config, cache = read_config(args.config), CropCache.open(args.cache)
     print(train_heads(cache, config, args.run, progress=_Progress("steps")))
     print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
+
+
+def _families(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.train.cache import CropCache
+    from detector.train.config import read_config
+    from detector.train.families import leave_families_out
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    config, cache = read_config(args.config), CropCache.open(args.cache)
+    for figures in leave_families_out(
+        cache, config, args.out, progress=lambda family: print(f"without {family or 'nothing'}")
+    ):
+        print(json.dumps(vars(figures), ensure_ascii=False))
 
 
 def _finetune(args: argparse.Namespace) -> None:
