@@ -366,7 +366,7 @@ def backend(label_studio: LabelStudio) -> Iterator[str]:
 
 
 def test_label_studio_pulls_predictions(label_studio: LabelStudio, backend: str) -> None:
-    project = label_studio("POST", "/api/projects", {"title": "A", "label_config": LABEL_CONFIG})
+    project = label_studio("POST", "/api/projects", {"title": "Uploads", "label_config": LABEL_CONFIG})
     number = project["id"]
     for name, data in (("flagged.png", picture(BRIGHT)), ("plain.png", picture(DARK))):
         body, kind = multipart(name, data)

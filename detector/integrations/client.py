@@ -13,6 +13,7 @@ import ssl
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -98,24 +99,32 @@ class ServiceJudge:
             )
         else:
             link = http.client.HTTPConnection(self._host, self._port, timeout=left)
-        # A socket's timeout starts anew with every byte; the timer ends a trickle, too.
-        timer = threading.Timer(left, _shut, [link])
-        timer.daemon = True
-        timer.start()
+        timer: threading.Timer | None = None
         try:
+            link.connect()
+            # A socket's timeout starts anew with every byte; the timer ends a trickle, too.
+            timer = threading.Timer(max(deadline - time.monotonic(), 0.001), _shut, [link.sock])
+            timer.daemon = True
+            timer.start()
             link.request("POST", self._path, body=data, headers=self._headers)
             answer = link.getresponse()
             body = answer.read(MAX_ANSWER + 1)
-            if len(body) > MAX_ANSWER:
-                raise JudgeError("the detector service's answer is too long")
-            return answer.status, _seconds(answer.getheader("Retry-After")), body
         except (OSError, http.client.HTTPException, ValueError) as fault:
             if time.monotonic() >= deadline:
-                raise JudgeError(f"the detector service took over {self._timeout:g} s") from fault
+                raise self._too_slow() from fault
             raise JudgeError(f"the detector service cannot be asked: {fault}") from fault
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             link.close()
+        if time.monotonic() >= deadline:
+            raise self._too_slow()  # what was read may be cut short
+        if len(body) > MAX_ANSWER:
+            raise JudgeError("the detector service's answer is too long")
+        return answer.status, _seconds(answer.getheader("Retry-After")), body
+
+    def _too_slow(self) -> JudgeError:
+        return JudgeError(f"the detector service took over {self._timeout:g} s")
 
 
 class LocalJudge:
@@ -279,13 +288,9 @@ def _seconds(text: str | None) -> float:
         return 1.0  # an HTTP date: the service's own answers carry seconds
 
 
-def _shut(link: http.client.HTTPConnection) -> None:
-    sock = link.sock
-    if sock is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # the other side was quicker
+def _shut(sock: socket.socket) -> None:
+    with suppress(OSError):  # the other side was quicker
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def _excerpt(body: bytes) -> str:
