@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detector.campaign.records import Campaign, Item
+from detector.cli import codes, main
 from detector.custody import (
     Change,
     Installed,
@@ -25,6 +29,7 @@ from detector.custody import (
     verify_signature,
 )
 from detector.errors import CustodyError, MissingExtraError, UsageError
+from detector.redact import Redactor
 from detector.results import Finding, Status, Verdict
 from tests.campaign_samples import sample_campaign
 
@@ -44,8 +49,6 @@ def folder(tmp_path: Path) -> Path:
 
 def measured(folder: Path) -> Campaign:
     """A campaign whose files are those of the folder, under relative names."""
-    import hashlib
-
     found: dict[str, list[str]] = {}
     for path in sorted((folder / "collected").rglob("*.jpg")):
         sha = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -336,8 +339,87 @@ def test_minisign_itself_checks_our_signatures_and_we_its(signed: tuple[Path, Pa
 
 
 def test_signing_without_its_extra_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    import sys
-
     monkeypatch.setitem(sys.modules, "minisign", None)
     with pytest.raises(MissingExtraError, match=r"aigi-detector\[campaign\]"):
         new_key(tmp_path / "k")
+
+
+# The command
+
+
+def test_the_command_says_that_nothing_has_changed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["verify", str(report_of(folder)), "--root", str(folder / "collected")]) == codes.OK
+    out = capsys.readouterr().out
+    # The made-up model of the sample is not installed, which is a difference and no loss.
+    assert "The report holds" in out
+    assert "5 files" in out
+
+
+def test_the_command_fails_when_an_original_is_altered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    report, root = report_of(folder), folder / "collected"
+    (root / "b/new\x1b[31m.jpg").write_bytes(b"new")
+    words = ["verify", str(report), "--root", str(root), "--json"]
+    assert main(words) == codes.OK
+    capsys.readouterr()
+    assert main([*words, "--strict"]) == codes.FLAGGED
+    capsys.readouterr()
+    (root / "a/2.jpg").write_bytes(b"altered")
+    assert main(words) == codes.FLAGGED
+    said = json.loads(capsys.readouterr().out)
+    assert said["holds"] is False
+    assert [c["kind"] for c in said["changes"] if c["serious"]] == ["altered"]
+    main(words[:-1])
+    assert "\x1b[31m.jpg" not in capsys.readouterr().out
+
+
+def test_the_command_makes_a_key_signs_and_checks(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("minisign", reason="needs the extra 'campaign'")
+    report, key = report_of(folder), folder / "k"
+    monkeypatch.setattr(sys, "stdin", io.StringIO("secret\nsecret\nsecret\n"))
+    assert main(["verify", "--new-key", str(key)]) == codes.OK
+    public = capsys.readouterr().out.strip()
+    assert main(["verify", str(report), "--sign", str(key)]) == codes.OK
+    words = ["verify", str(report), "--root", str(folder / "collected"), "--public-key", public]
+    assert main(words) == codes.OK
+    assert "The signature holds" in capsys.readouterr().out
+    report.write_text(report.read_text() + " ")
+    assert main(words) == codes.FLAGGED
+    assert "signature" in capsys.readouterr().out
+
+
+def test_a_redacted_report_is_checked_by_its_hashes(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+):
+    clean = statement(Redactor(b"0" * 32).campaign(measured(folder)))
+    alone = folder / "statement.json"
+    alone.write_text(json.dumps(clean))
+    assert main(["verify", str(alone)]) == codes.USAGE
+    assert "--root" in capsys.readouterr().err
+    words = ["verify", str(alone), "--root", str(folder / "collected"), "--json"]
+    assert main(words) == codes.OK
+    kinds = [c["kind"] for c in json.loads(capsys.readouterr().out)["changes"]]
+    assert not {"moved", "missing", "new"} & set(kinds)
+    (folder / "collected/b/3.jpg").unlink()
+    assert main(words) == codes.FLAGGED
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["no-such-report.html"],
+        ["report.html", "--root", "no-such-folder"],
+        ["report.html", "--context", "no-such-table"],
+        ["report.html", "--rescore", "-1"],
+    ],
+)
+def test_wrong_usage_has_its_own_code(folder: Path, monkeypatch, words: list[str]):
+    report_of(folder)
+    monkeypatch.chdir(folder)
+    assert main(["verify", *words]) == codes.USAGE

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from detector import names
-from detector.custody.statement import digest, read_statement
+from detector.custody.statement import digest, pixel_verdict, read_statement
 from detector.results import Finding
 
 Scorer = Callable[[Sequence[Path]], Sequence[Finding]]
@@ -265,15 +265,15 @@ def _scores(
     changes = []
     for sha256, finding in zip(sample, scorer([places[s] for s in sample]), strict=True):
         line = scored[sha256]
-        verdict = None if finding.verdict is None else str(finding.verdict)
+        verdict, then = pixel_verdict(finding), line.get("pixel_verdict")
         if finding.score is None:
             detail = f"It could not be scored again: {finding.reason}"
             changes.append(Change("score", line["path"], detail))
         elif abs(finding.score - line["score"]) > tolerance:
             detail = f"Its score was {line['score']:+.3f}, now it is {finding.score:+.3f}."
             changes.append(Change("score", line["path"], detail))
-        elif verdict != line.get("verdict"):
-            detail = f"Its verdict was {line.get('verdict')}, now it is {verdict}."
+        elif verdict != then:
+            detail = f"The pixels gave {then}, now they give {verdict}."
             changes.append(Change("verdict", line["path"], detail))
     return changes
 

@@ -6,7 +6,7 @@ that is nothing but the JSON is read as well. Its fields, version 1:
 `schema_version` (1), `title`, `tool`, `model`, `config_hash`, `store` (the store's name),
 `commands`, `started`, `finished`, `made_at` (ISO 8601, UTC, or null), `context` (null, or
 `source` and `sha256` of the table), `files` (one per path: `path`, `sha256`, `bytes`, `status`,
-`verdict`, `score`), and `sha256`: of the canonical JSON of all the others.
+`verdict`, `pixel_verdict`, `score`), and `sha256`: of the canonical JSON of all the others.
 
 Canonical JSON is UTF-8 with sorted keys, no white space and Python's shortest form of a number.
 """
@@ -23,6 +23,7 @@ from typing import Any
 from detector import names
 from detector.campaign.records import Campaign, Item
 from detector.errors import CustodyError
+from detector.results import Finding
 
 SCHEMA_VERSION = 1
 BLOCK_ID = "custody"
@@ -106,6 +107,12 @@ def _checked(said: Any, name: str) -> dict[str, Any]:
     return said
 
 
+def pixel_verdict(finding: Finding) -> str | None:
+    """What the pixels alone gave, which a second scoring must give again."""
+    verdict = finding.pixel_verdict or finding.verdict
+    return None if verdict is None else str(verdict)
+
+
 def _files(item: Item) -> list[dict[str, Any]]:
     finding = item.finding
     return [
@@ -115,6 +122,7 @@ def _files(item: Item) -> list[dict[str, Any]]:
             "bytes": None if finding.file is None else finding.file.bytes,
             "status": str(finding.status),
             "verdict": None if finding.verdict is None else str(finding.verdict),
+            "pixel_verdict": pixel_verdict(finding),
             "score": None if finding.score is None else round(finding.score, 6),
         }
         for path in item.paths
