@@ -16,7 +16,9 @@ import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
 
 from detector.explain import Heatmap, Layer
 from detector.integrations.client import Judgement
@@ -32,12 +34,23 @@ EVIDENCE = Evidence(
 BRIGHT, MIDDLE, DARK = 230, 145, 30
 
 
-def picture(brightness: int, seed: int = 0, size: tuple[int, int] = (320, 240)) -> bytes:
-    """A PNG of that brightness with enough texture to be worth a look."""
+def picture(
+    brightness: int,
+    seed: int = 0,
+    size: tuple[int, int] = (320, 240),
+    *,
+    declared: bool = False,
+) -> bytes:
+    """A PNG of that brightness with enough texture to be worth a look.
+
+    A declared one says in its metadata that a generator made it.
+    """
     noise = np.random.default_rng(seed).integers(-20, 21, (size[1], size[0], 3))
     pixels = np.clip(brightness + noise, 0, 255).astype(np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    buffer, info = io.BytesIO(), PngInfo()
+    if declared:
+        info.add_text("parameters", "a cat\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1")
+    Image.fromarray(pixels).save(buffer, "PNG", pnginfo=info)
     return buffer.getvalue()
 
 
@@ -112,6 +125,49 @@ def service(extra: Any = None) -> Iterator[Service]:
     if extra is not None:
         extra(app)
     with running(app) as url:
+        state.url = url
+        yield state
+
+
+@contextmanager
+def real_service(folder: Path, extra: Any = None) -> Iterator[Service]:
+    """Runs the real `detector serve` application with the stand-in model; see `service`.
+
+    Faults are put around it: what the adapters must survive is any service's, not this one's.
+    """
+    from detector.serve.app import create_app
+    from detector.serve.settings import Settings
+
+    state = Service()
+    state.gate.set()
+    settings = Settings(token_file=token_file(folder), workers=1, request_timeout=600)
+    app = create_app(settings, StandIn())
+    if extra is not None:
+        extra(app)
+
+    async def around(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/v1/score":
+            await app(scope, receive, send)
+            return
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        state.asked.append(body)
+        state.entered.set()
+        await run_in_threadpool(state.gate.wait, 60)
+        if state.status != 200:
+            answer = JSONResponse({"error": "as the test asked"}, state.status)
+            await answer(scope, receive, send)
+            return
+        parts = iter([{"type": "http.request", "body": body, "more_body": False}])
+
+        async def again() -> Any:
+            return next(parts, None) or await receive()
+
+        await app(scope, again, send)
+
+    with running(around) as url:
         state.url = url
         yield state
 

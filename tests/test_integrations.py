@@ -54,6 +54,7 @@ from tests.moderation_made import (
     Service,
     judge,
     picture,
+    real_service,
     service,
     token_file,
 )
@@ -95,6 +96,18 @@ def test_a_judgement_comes_with_its_evidence(detector_service: Service) -> None:
     assert found == replace(judge(picture(BRIGHT)), finding=found.finding)
     assert found.finding.verdict is Verdict.LIKELY_GENERATED
     assert found.evidence == (EVIDENCE,)
+
+
+def test_the_real_service_and_the_adapters_understand_each_other(tmp_path: Path) -> None:
+    with real_service(tmp_path) as found:
+        asked = ServiceJudge(found.url, TOKEN, timeout=60)
+        flagged = asked(picture(BRIGHT, declared=True))
+        assert flagged.finding.verdict is Verdict.LIKELY_GENERATED
+        assert "a1111_parameters" in [item.kind for item in flagged.evidence]
+        assert asked(picture(DARK)).finding.verdict is Verdict.NO_SIGN
+        assert asked(picture(DARK)[:300]).finding.status is Status.TRUNCATED
+        with pytest.raises(JudgeError, match="401"):
+            ServiceJudge(found.url, "another-token-0123")(picture(DARK))
 
 
 def test_a_file_that_cannot_be_scored_is_a_finding(detector_service: Service) -> None:

@@ -29,6 +29,7 @@ from tests.moderation_made import (
     judge,
     left_half_is_hot,
     picture,
+    real_service,
     service,
     token_file,
 )
@@ -47,8 +48,8 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
-def detector_service() -> Iterator[Service]:
-    with service() as running:
+def detector_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with real_service(tmp_path_factory.mktemp("service")) as running:
         yield running
 
 
@@ -146,7 +147,7 @@ def _register(url: str, secret: str) -> str:
 def test_synapse_refuses_a_flagged_upload_and_takes_an_unflagged_one(
     homeserver: Homeserver, detector_service: Service
 ) -> None:
-    flagged, plain = picture(BRIGHT), picture(DARK, size=(1200, 900))
+    flagged, plain = picture(BRIGHT, declared=True), picture(DARK, size=(1200, 900))
     status, answer = homeserver.upload(flagged)
     assert (status, answer["error"]) == (400, "Bad content")
     status, answer = homeserver.upload(plain)
@@ -245,7 +246,7 @@ class Tx:
 def tx(detector_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Tx:
     folder = tmp_path_factory.mktemp("tx")
     for name, data in (
-        ("flagged.png", picture(BRIGHT)),
+        ("flagged.png", picture(BRIGHT, declared=True)),
         ("plain.png", picture(DARK)),
         ("flat-flagged.png", flat(BRIGHT)),
         ("flat-plain.png", flat(DARK)),
@@ -366,7 +367,9 @@ def backend(label_studio: LabelStudio) -> Iterator[str]:
 
 
 def test_label_studio_pulls_predictions(label_studio: LabelStudio, backend: str) -> None:
-    project = label_studio("POST", "/api/projects", {"title": "Uploads", "label_config": LABEL_CONFIG})
+    project = label_studio(
+        "POST", "/api/projects", {"title": "Uploads", "label_config": LABEL_CONFIG}
+    )
     number = project["id"]
     for name, data in (("flagged.png", picture(BRIGHT)), ("plain.png", picture(DARK))):
         body, kind = multipart(name, data)
@@ -454,7 +457,7 @@ def test_auto_archiver_writes_findings_beside_images(
     (modules / "pictures_extractor.py").write_text(EXTRACTOR)
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    (pictures / "flagged.png").write_bytes(picture(BRIGHT))
+    (pictures / "flagged.png").write_bytes(picture(BRIGHT, declared=True))
     (pictures / "plain.png").write_bytes(picture(DARK))
     (pictures / "torn.png").write_bytes(picture(BRIGHT)[:300])
     (pictures / "words.txt").write_text("no image")
