@@ -102,6 +102,9 @@ def few_images(patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def folder(demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.copytree(demo_folder, tmp_path / "detector-demo")
+    shutil.copytree(demo_folder / "images" / "photographs", tmp_path / "FOLDER")  # the README's
+    # Starting workers costs more than eight images do.
+    monkeypatch.setattr("detector.scan.run.available_cpus", lambda: 0)
     few_images(monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
