@@ -35,7 +35,7 @@ def write(
     campaign: Campaign,
     out: str,
     *,
-    labels: Mapping[str, bool] | None = None,
+    labels: Mapping[str, int] | None = None,
     tlp: str = "",
 ) -> int:
     """Write the event to a file, or to standard output for "-"; gives the number of objects.
@@ -50,11 +50,11 @@ def write(
     return len(made.objects)
 
 
-def event(campaign: Campaign, *, labels: Mapping[str, bool] | None = None, tlp: str = "") -> Any:
+def event(campaign: Campaign, *, labels: Mapping[str, int] | None = None, tlp: str = "") -> Any:
     """The campaign as a `pymisp.MISPEvent`.
 
     Args:
-        labels: by sha256, what an analyst confirmed: True for generated, False for real.
+        labels: by sha256, what an analyst confirmed: 1 for generated, 0 for real.
         tlp: a tag for the event: "clear", "green", "amber", "amber+strict" or "red".
     """
     if tlp and tlp not in TLP:
@@ -73,7 +73,7 @@ def event(campaign: Campaign, *, labels: Mapping[str, bool] | None = None, tlp: 
 class _Maker:
     """Fills one event, a kind of object at a time."""
 
-    def __init__(self, pymisp: ModuleType, campaign: Campaign, labels: Mapping[str, bool]) -> None:
+    def __init__(self, pymisp: ModuleType, campaign: Campaign, labels: Mapping[str, int]) -> None:
         self._pymisp = pymisp
         self._campaign = campaign
         self._labels = labels
@@ -165,7 +165,7 @@ class _Maker:
         finding, facts = item.finding, item.finding.file
         file = self._object("file", ["file", finding.sha256])
         file.comment = sentences.headline(item)
-        confirmed = self._labels.get(finding.sha256) is True
+        confirmed = self._labels.get(finding.sha256) == 1
         sha256 = self._attribute(file, "sha256", finding.sha256, to_ids=confirmed)
         tag = sentences.likelihood_tag(item)
         if tag:

@@ -41,7 +41,7 @@ def write(
     campaign: Campaign,
     out: str,
     *,
-    labels: Mapping[str, bool] | None = None,
+    labels: Mapping[str, int] | None = None,
     thumbnails: Mapping[str, bytes] | None = None,
     name: str = "",
     tlp: str = "",
@@ -62,7 +62,7 @@ def write(
 def bundle(
     campaign: Campaign,
     *,
-    labels: Mapping[str, bool] | None = None,
+    labels: Mapping[str, int] | None = None,
     thumbnails: Mapping[str, bytes] | None = None,
     name: str = "",
     tlp: str = "",
@@ -70,7 +70,7 @@ def bundle(
     """The campaign as a `stix2.Bundle`.
 
     Args:
-        labels: by sha256, what an analyst confirmed: True for generated, False for real.
+        labels: by sha256, what an analyst confirmed: 1 for generated, 0 for real.
         thumbnails: WebP bytes by sha256; become Artifacts that derive from their Files.
         name: makes a Campaign object of that name, which says that there is one.
         tlp: a marking for every object: "clear", "green", "amber" or "red".

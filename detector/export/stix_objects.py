@@ -111,7 +111,7 @@ class Maker(Collector):
             for a, b in zip(one[:1], other[:1], strict=False):
                 self._relate(a, "related-to", b, words)
 
-    def labels(self, labels: Mapping[str, bool]) -> None:
+    def labels(self, labels: Mapping[str, int]) -> None:
         """An Opinion on the Note of every labelled image, an Indicator where it was confirmed."""
         known = {sha256: label for sha256, label in labels.items() if sha256 in self._notes}
         if known:
@@ -129,7 +129,7 @@ class Maker(Collector):
             word = verdicts[sha256]
             flagged = word is not None and str(word) == "likely_generated"
             unsure = word is None or str(word) == "inconclusive"
-            opinion = "neutral" if unsure else "agree" if flagged == generated else "disagree"
+            opinion = "neutral" if unsure else "agree" if flagged == bool(generated) else "disagree"
             self._add(
                 self._stix2.Opinion(
                     **self._common("opinion", ["label", sha256], author=ANALYSTS_ID),
