@@ -69,6 +69,7 @@ class Table:
         rows: readable rows, in order.
         bad: rows that cannot be used, and cells that were left out, by line.
         count: rows that held anything.
+        header: the table's own names of its columns.
     """
 
     source: str
@@ -77,6 +78,7 @@ class Table:
     rows: tuple[Row, ...]
     bad: tuple[BadRow, ...]
     count: int
+    header: tuple[str, ...] = ()
 
 
 def read_table(path: str | Path) -> Table:
@@ -112,18 +114,23 @@ def parse_table(data: bytes, source: str = "") -> Table:
     named = {ours: header[at] for ours, at in columns.items()}
     digest = hashlib.sha256(data).hexdigest()
     bad.sort(key=lambda b: b.line)
-    return Table(source, digest, named, tuple(rows), tuple(bad), len(cells))
+    return Table(source, digest, named, tuple(rows), tuple(bad), len(cells), tuple(header))
 
 
 def match_columns(header: Sequence[str]) -> dict[str, int]:
     """Our column name to the place of the table's column; the best-known name wins."""
-    plain = [re.sub(r"[^a-z0-9]", "", name.casefold()) for name in header]
+    plain = [plain_name(name) for name in header]
     found: dict[str, int] = {}
     for ours, synonyms in SYNONYMS.items():
         place = next((plain.index(s) for s in synonyms if s in plain), None)
         if place is not None and place not in found.values():
             found[ours] = place
     return found
+
+
+def plain_name(name: str) -> str:
+    """A column's name as names are compared: lower case, letters and digits only."""
+    return re.sub(r"[^a-z0-9]", "", name.casefold())
 
 
 def _rows(
