@@ -105,7 +105,7 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", metavar="NAME", help="model bundle: its name or its folder")
+    group.add_argument("--model", metavar="NAME", help="bundle: its name or folder; or hf:FOLDER")
     group.add_argument(
         "--rescore",
         action="store_true",
@@ -158,7 +158,7 @@ def run(args: argparse.Namespace) -> int:
 
     from detector.cli.progress import ProgressWatcher, one_line_summary, print_summary
     from detector.cli.stop import stop_on_signals
-    from detector.scan import LazyDetector, scan
+    from detector.scan import load_scorer, scan
     from detector.scan.inputs import Filters
     from detector.store import Store
 
@@ -166,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
     person = console.is_terminal and not args.quiet
     # On one terminal, results that scroll by and a bar would draw over each other.
     bar = person and not (args.jsonl == "-" and sys.stdout.isatty())
-    model = LazyDetector(args.model, args.threads)  # before any file is made
+    model = load_scorer(args.model, args.threads)  # before any file is made
     with ExitStack() as stack:
         store = stack.enter_context(Store.open(args.store))
         lines = stack.enter_context(_lines(args.jsonl))

@@ -26,10 +26,10 @@ from detector.preprocess import Prepared, prepare
 from detector.scan.examine import Examiner
 from detector.scan.inputs import Filters, expand
 from detector.scan.run import Run, ScanSummary, Watcher
-from detector.scan.scorer import LazyDetector, Scorer
+from detector.scan.scorer import LazyDetector, Scorer, load_scorer
 from detector.store import Store
 
-__all__ = ["LazyDetector", "ScanSummary", "Scorer", "Watcher", "scan"]
+__all__ = ["LazyDetector", "ScanSummary", "Scorer", "Watcher", "load_scorer", "scan"]
 
 THUMBNAIL_SIDE = 256
 
@@ -61,7 +61,7 @@ def scan(
     Args:
         paths: files, folders and fsspec URLs.
         store: the result database, or its path; made when it is not there.
-        model: id or folder of a bundle; None for the default. Not used with `detector`.
+        model: as for `--model`; None for the default. Not used with `detector`.
         detector: a loaded model to use instead.
         filters: which files of folders are looked at.
         workers: decoding processes; None for one per CPU, at most 8; 0 for none, which
@@ -91,7 +91,7 @@ def scan(
     """
     begun = time.monotonic()
     watcher = watcher or Watcher()
-    scorer: Scorer = detector or LazyDetector(model, threads)
+    scorer: Scorer = detector or load_scorer(model, threads)
     roots = [os.fspath(path) for path in paths]
     certificates = None if trust_anchors is None else read_trust_list(trust_anchors).pem
     settings = settings_hash(certificates) if evidence else None

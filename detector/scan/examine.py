@@ -18,7 +18,7 @@ import cv2
 from detector import evidence
 from detector.errors import ImageError
 from detector.images import DEFAULT_LIMITS, DecodedImage, Limits, read_bytes, read_image
-from detector.preprocess import Look, Prepared, PreprocessConfig, prepare
+from detector.preprocess import Cutter, Look, Prepared, prepare
 from detector.results import Evidence
 from detector.store import Store
 
@@ -57,7 +57,7 @@ class Examiner:
     store: Path
     model: str
     config_hash: str
-    config: PreprocessConfig
+    config: Cutter
     limits: Limits = DEFAULT_LIMITS
     thumbnail_side: int | None = 256
     look_up: bool = True

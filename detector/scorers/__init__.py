@@ -1,7 +1,8 @@
 """Models as the rest of the package sees them: one interface, and one way to have one by name.
 
 `load_scorer` takes what `--model` takes: nothing for the default bundle, a bundle's name or
-folder, or a plug-in of the group "detector.models" as NAME or NAME:LOCATION.
+folder, a plug-in of the group "detector.models" as NAME or NAME:LOCATION, or a folder that
+`detector calibrate` wrote for such a plug-in.
 """
 
 from __future__ import annotations
@@ -15,7 +16,19 @@ from detector import plugins
 from detector.errors import DetectorError
 from detector.preprocess import Cutter, Prepared
 from detector.results import Finding
+from detector.scorers.overlay import OVERLAY_FILE, Calibrated, Overlay
 from detector.weights import Bundle, load_bundle
+
+__all__ = [
+    "OVERLAY_FILE",
+    "Calibrated",
+    "HasPreprocess",
+    "LazyDetector",
+    "Overlay",
+    "Scorer",
+    "is_plugin",
+    "load_scorer",
+]
 
 
 class HasPreprocess(Protocol):
@@ -93,6 +106,9 @@ def load_scorer(model: str | Path | None = None, threads: int | None = None) -> 
         BundleError: no such bundle or plug-in, or its config cannot be used.
         PluginError: the plug-in cannot be loaded, or failed to load its model.
     """
+    if model is not None and (Path(model) / OVERLAY_FILE).is_file():
+        overlay = Overlay.read(Path(model))
+        return Calibrated(load_scorer(overlay.model, threads), overlay)
     if is_plugin(model):
         name, _, location = str(model).partition(":")
         return _from_plugin(name, location, threads)
