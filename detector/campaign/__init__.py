@@ -20,6 +20,8 @@ def __getattr__(name: str) -> Any:
     if name == "build":
         from detector.campaign.build import build
 
+        # Importing the module put it under this name; the function is what is asked for.
+        globals()["build"] = build
         return build
     if name == "graph":
         from detector.campaign.network import graph
