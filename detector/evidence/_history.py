@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from detector.evidence._jpeg_tables import ZIGZAG, ijg_luminance
-from detector.evidence._luma import Window
+from detector.evidence._luma import Window, usable_blocks
 
 # The first 20 frequencies after the mean: later ones are zero nearly everywhere.
 _FREQUENCIES = ZIGZAG[1:21]
@@ -105,12 +105,14 @@ def _histograms(windows: Sequence[Window], offset: tuple[int, int]) -> tuple[np.
     basis = dct_basis()[:, _FREQUENCIES]
     for window in windows:
         pixels = blocks_of(window.luma, *offset)
-        usable = blocks_of(window.clipped, *offset).max(axis=1, initial=0) == 0
-        usable &= pixels.max(axis=1, initial=0) > pixels.min(axis=1, initial=255)
-        size = np.abs(pixels[usable].astype(np.float32) @ basis)
+        # One value for each block, in the same order.
+        usable = usable_blocks(window)[offset[0] :: 8, offset[1] :: 8]
+        high, wide = ((length - o) // 8 for length, o in zip(window.luma.shape, offset, strict=True))
+        flags = usable[:high, :wide].ravel().astype(bool)
+        size = np.abs(basis.T @ pixels[flags].astype(np.float32).T)
         place = np.minimum(np.rint(size * _PARTS), _BINS - 1).astype(np.int64)
-        counts += [np.bincount(column, minlength=_BINS) for column in place.T]
-        number += int(usable.sum())
+        counts += [np.bincount(row, minlength=_BINS) for row in place]
+        number += int(flags.sum())
     return counts, number
 
 
@@ -142,29 +144,36 @@ def _gains(
     """Log-likelihood of each quality's step at one frequency, less that of no first step."""
     observed = _rounded(seen, step)
     null = _rounded(smooth, step)
-    known: dict[int, float] = {}
-    for table in ijg_luminance()[[q - 1 for q in _QUALITIES], frequency]:
-        first = int(table)
-        if first not in known:
-            model = _rounded(_requantised(smooth, first, noise), step)
-            mixed = (1 - _STRAYS) * model / model.sum() + _STRAYS * null
-            known[first] = float((observed * np.log(mixed / null)).sum())
-    return np.array(
-        [known[int(t)] for t in ijg_luminance()[[q - 1 for q in _QUALITIES], frequency]]
+    firsts, place = np.unique(
+        ijg_luminance()[[q - 1 for q in _QUALITIES], frequency], return_inverse=True
     )
+    known = []
+    for folded in _requantised(smooth, firsts.tolist(), noise):
+        model = _rounded(folded, step)
+        mixed = (1 - _STRAYS) * model / model.sum() + _STRAYS * null
+        known.append(float((observed * np.log(mixed / null)).sum()))
+    return np.array(known)[place.ravel()]
 
 
 def _rounded(folded: np.ndarray, step: int) -> np.ndarray:
     """The folded histogram after rounding to multiples of `step`."""
-    multiple = np.rint(np.arange(_BINS) / (_PARTS * step)).astype(np.int64)
-    return np.asarray(np.bincount(multiple, folded))
+    return np.asarray(np.bincount(_multiples(step), folded))
 
 
-def _requantised(folded: np.ndarray, step: int, noise: float) -> np.ndarray:
-    """The folded histogram after rounding to multiples of `step` and decoding to pixels."""
-    masses = _rounded(folded, step)
-    comb = np.zeros(_BINS)
-    places = np.arange(len(masses)) * step * _PARTS
-    comb[places[places < _BINS]] = masses[places < _BINS]
-    blurred = cv2.GaussianBlur(_unfold(comb)[None], (0, 0), noise * _PARTS, sigmaY=1.0)
-    return _fold(blurred[0])
+@lru_cache(maxsize=256)
+def _multiples(step: int) -> np.ndarray:
+    return np.rint(np.arange(_BINS) / (_PARTS * step)).astype(np.int64)
+
+
+def _requantised(folded: np.ndarray, steps: Sequence[int], noise: float) -> list[np.ndarray]:
+    """The folded histogram after rounding to multiples of each step and decoding to pixels."""
+    combs = np.zeros((len(steps), 2 * _BINS - 1))
+    for comb, step in zip(combs, steps, strict=True):
+        masses = _rounded(folded, step)
+        places = np.arange(len(masses)) * step * _PARTS
+        inside = places < _BINS
+        comb[_BINS - 1 + places[inside]] += masses[inside] / 2
+        comb[_BINS - 1 - places[inside]] += masses[inside] / 2
+    width = int(8 * noise * _PARTS + 1) | 1
+    across = cv2.getGaussianKernel(width, noise * _PARTS)
+    return [_fold(row) for row in cv2.sepFilter2D(combs, -1, across, np.ones((1, 1)))]

@@ -85,5 +85,20 @@ def _variety(rgb: np.ndarray) -> float:
 def _window(rgb: np.ndarray, top: int, left: int, height: int, width: int) -> Window:
     part = np.ascontiguousarray(rgb[top : top + height, left : left + width])
     luma = cv2.cvtColor(part, cv2.COLOR_RGB2GRAY)
-    clipped = ((part == 0) | (part == 255)).any(axis=2).astype(np.uint8)
+    red, green, blue = cv2.split(part)
+    lowest, highest = cv2.min(cv2.min(red, green), blue), cv2.max(cv2.max(red, green), blue)
+    clipped = np.asarray((lowest == 0) | (highest == 255), dtype=np.uint8)
     return Window(top, left, luma, clipped)
+
+
+def usable_blocks(window: Window) -> np.ndarray:
+    """(h, w) uint8, 1 where the 8 × 8 block from a pixel on is neither flat nor clipped anywhere.
+
+    Of the last seven rows and columns, from which no block fits, nothing is said.
+    """
+    block = np.ones((8, 8), dtype=np.uint8)
+    corner = (0, 0)
+    largest = cv2.dilate(window.luma, block, anchor=corner)
+    smallest = cv2.erode(window.luma, block, anchor=corner)
+    clipped = cv2.dilate(window.clipped, block, anchor=corner)
+    return np.asarray((largest > smallest) & (clipped == 0), dtype=np.uint8)

@@ -179,19 +179,35 @@ def _surroundings(log: np.ndarray) -> np.ndarray:
     height, width = log.shape
     steps = [d for d in range(-reach, reach + 1) if abs(d) > 1]
     medians = [
-        np.median(
+        _median(
             [
                 around[
                     reach + dy * d : reach + dy * d + height,
                     reach + dx * d : reach + dx * d + width,
                 ]
                 for d in steps
-            ],
-            axis=0,
+            ]
         )
         for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1))
     ]
     return np.asarray(np.max(medians, axis=0))
+
+
+def _median(planes: list[np.ndarray]) -> np.ndarray:
+    """The median of an even number of planes, place by place.
+
+    By exchanging whole planes (odd-even transposition sort), which is several times as fast as
+    `np.median` for so few values at so many places.
+    """
+    rows = [plane.copy() for plane in planes]
+    for turn in range(len(rows)):
+        for i in range(turn % 2, len(rows) - 1, 2):
+            rows[i], rows[i + 1] = (
+                np.minimum(rows[i], rows[i + 1]),
+                np.maximum(rows[i], rows[i + 1]),
+            )
+    half = len(rows) // 2
+    return np.asarray((rows[half - 1] + rows[half]) / 2)
 
 
 def _mirror(log: np.ndarray) -> np.ndarray:
