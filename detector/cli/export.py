@@ -79,7 +79,7 @@ def _add_campaign(group: argparse._ArgumentGroup) -> None:
         help="pseudonyms for accounts and paths; no texts, URLs or prompts",
     )
     group.add_argument(
-        "--redact-key",
+        "--secret",
         metavar="FILE",
         help="secret that keeps pseudonyms the same between exports; made when it is not there",
     )
@@ -132,7 +132,7 @@ def _check(args: argparse.Namespace) -> bool:
     if outputs.count("-") > 1:
         raise UsageError("only one output can go to standard output")
     documents = any(getattr(args, word) for word in _DOCUMENTS) or args.tables or args.format
-    as_campaign = bool(documents or args.context or args.table or args.redact or args.redact_key)
+    as_campaign = bool(documents or args.context or args.table or args.redact or args.secret)
     if as_campaign and args.model:
         raise UsageError("--model goes with one record per path only: leave it or the others out")
     return as_campaign
@@ -143,11 +143,11 @@ def _campaign(args: argparse.Namespace, store: Store) -> tuple[Campaign, Redacto
 
     title = {"title": args.title} if args.title else {}
     campaign = build(store, context=args.context, **title)
-    if not (args.redact or args.redact_key):
+    if not (args.redact or args.secret):
         return campaign, None
     from detector.redact import Redactor, load_secret
 
-    redactor = Redactor(load_secret(args.redact_key) if args.redact_key else None)
+    redactor = Redactor(load_secret(args.secret) if args.secret else None)
     return redactor.campaign(campaign), redactor
 
 
