@@ -308,3 +308,22 @@ def test_a_heatmap_shows_one_scale_for_every_image(results: ResultSet) -> None:
     assert "native view" in axes.get_title(loc="left")
     with pytest.raises(UsageError, match="no other view"):
         results.plot.heatmap(results.named("real/0"), view="other", grid=4)
+
+
+def test_results_are_read_as_a_campaign_with_a_table_of_posts(
+    results: ResultSet, tmp_path: Path
+) -> None:
+    pytest.importorskip("pdqhash")
+    table = tmp_path / "posts.csv"
+    lines = ["file,account,posted_at"]
+    for kind in ("real", "generated"):
+        lines += [f"{kind}/{n}.jpg,account-{kind},2026-01-0{n + 1}T08:00:00Z" for n in range(4)]
+    table.write_text("\n".join(lines))
+    campaign = results.campaign(table, title="Eight posts")
+    assert {a.account: a.posts for a in campaign.accounts} == {
+        "account-real": 4,
+        "account-generated": 4,
+    }
+    assert campaign.context.matched == 8
+    axes = results.plot.timeline(campaign)
+    assert sum(bar.get_height() for bar in axes.patches) == 8
