@@ -55,7 +55,7 @@ def page_of(
 ) -> str:
     """A page without a store, for names that no file system or database takes."""
     campaign = plain_campaign(FindingsOnly(findings, command), title)  # type: ignore[arg-type]
-    document = Document(campaign, ModelFacts.from_mapping(facts), analysed=False)
+    document = Document(campaign, ModelFacts.from_mapping(facts))
     return "".join(render(document, collect_thumbnails(document.items, lambda sha: b"x", 99)))
 
 

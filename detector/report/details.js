@@ -11,7 +11,7 @@ function openDetails(row) {
   const more = detailsOf(row) || { paths: [], crops: [], posts: [], evidence: [], conflicts: [] };
   const facts = el("div", { class: "about" }, judgement(row, more), contradictions(more), evidence(more), figures(row),
     notes(row), postings(more), container(row, more));
-  const looked = el("div", { class: "looked" }, figure(row, more), labelForm(row), versions(row), views(row, more));
+  const looked = el("div", { class: "looked" }, figure(row, more), labelForm(row), versions(row), views(row, more), stability(more));
   byId("details-body").replaceChildren(looked, facts);
   const [before, after] = neighbours(row);
   byId("previous").disabled = !before;

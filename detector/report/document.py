@@ -23,20 +23,23 @@ class Document:
     Attributes:
         campaign: the images and what was found in them together.
         facts: the model's thresholds and error rates, as far as they are known.
-        analysed: whether the images were compared with each other; else the campaign holds
-            the findings alone, and the page says that nothing else was looked for.
         card: the model's card as text; "" when it is not at hand.
     """
 
     campaign: Campaign
     facts: ModelFacts
-    analysed: bool = True
     card: str = ""
 
     @property
     def title(self) -> str:
         """The page's heading."""
         return self.campaign.title
+
+    @property
+    def analysed(self) -> bool:
+        """Whether the images were compared; else the page says that nothing was looked for."""
+        found = self.campaign
+        return bool(found.prevalence or found.clusters or found.gaps or found.timeline)
 
     @property
     def items(self) -> tuple[Item, ...]:

@@ -78,9 +78,21 @@ function heatmapPart(row, frame) {
   return el("div", { class: "heatmap" }, button, el("p", { class: "note" }, heatWords(heat), " ", method));
 }
 function heatWords(heat) {
-  const range = has(heat.low) ? `Its parts score from ${signed(heat.low)} to ${signed(heat.high)}. ` : "";
+  const range = has(heat.low) ? `Likelihood ratios of its parts, in natural logarithms: ${signed(heat.low)} to ${signed(heat.high)}. ` : "";
   const blank = heat.blank > 0 ? `${Math.max(1, Math.round(heat.blank * 100))} % of it is hatched: nothing to see there. ` : "";
-  return `${range}${blank}Colours run from ${signed(heat.scale[0])} to ${signed(heat.scale[1])} on every image.`;
+  return `Orange speaks for generated, blue against it, grey for neither. ${range}${blank}` +
+    `The colours end at ${signed(heat.scale[0])} and ${signed(heat.scale[1])} on every image. ${heat.notes.join(" ")}`;
+}
+
+// The score after the image was treated as platforms and people treat images.
+function stability(more) {
+  const found = more.stability;
+  if (!found) return null;
+  const lines = found.rows.map(([treatment, score, verdict]) => el("tr", null, el("td", null, treatment),
+    el("td", null, signed(score)), el("td", null, verdict ? word(verdict) : "–")));
+  return block("Does the verdict hold", el("p", null, found.words), el("table", { class: "views" },
+    el("thead", null, el("tr", null, ...["Treatment", "Score", "Verdict"].map((t) => el("th", { scope: "col" }, t)))),
+    el("tbody", null, ...lines)));
 }
 
 // Other versions of the same picture.

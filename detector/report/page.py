@@ -17,7 +17,7 @@ from detector.errors import UsageError
 from detector.report import chain, limits, method, network, prevalence, summary
 from detector.report.document import Document
 from detector.report.facts import ModelFacts
-from detector.report.heatmaps import Overlay
+from detector.report.heatmaps import Overlay, StabilityLike
 from detector.report.markup import Html, element, embedded_json, escape, join
 from detector.report.plain import plain_campaign
 from detector.report.rows import Thumbnails, collect_thumbnails, detail_blocks, page_data
@@ -43,6 +43,7 @@ def write_report(
     thumbnails: Callable[[str], bytes | None] | None = None,
     thumbnail_budget: int = THUMBNAIL_BUDGET,
     heatmaps: Mapping[str, Overlay] | None = None,
+    stability: Mapping[str, StabilityLike] | None = None,
     custody: Mapping[str, Any] | None = None,
     charts: bool = True,
 ) -> None:
@@ -66,7 +67,8 @@ def write_report(
             store, its own by default.
         thumbnail_budget: bytes of base64 text that previews may take. Beyond it, images with
             lower scores come without one, and the page says how many.
-        heatmaps: pictures of where the score comes from, by sha256.
+        heatmaps: pictures of where the score comes from, by sha256; `overlay` makes them.
+        stability: what `detector.explain.stability` says, by sha256.
         custody: what `detector.custody.statement` says of the campaign; embedded as JSON in
             the element with the id "custody".
         charts: whether charts are drawn; tables say the same.
@@ -75,16 +77,22 @@ def write_report(
         UsageError: when the file cannot be written.
     """
     if isinstance(source, Store):
-        campaign, analysed = plain_campaign(source, title), False
+        campaign = plain_campaign(source, title)
         thumbnails = thumbnails or source.thumbnail
     else:
         campaign = source if title is None else replace(source, title=title)
-        analysed = True
-    document = Document(campaign, ModelFacts.from_mapping(model_facts), analysed, card)
+    document = Document(campaign, ModelFacts.from_mapping(model_facts), card)
     load = thumbnails or (lambda sha: None)
     found = collect_thumbnails(document.items, load, thumbnail_budget)
     out = Path(out)
-    pieces = render(document, found, heatmaps=heatmaps, custody=custody, charts=charts)
+    pieces = render(
+        document,
+        found,
+        heatmaps=heatmaps,
+        stability=stability,
+        custody=custody,
+        charts=charts,
+    )
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as stream:
@@ -100,6 +108,7 @@ def render(
     thumbnails: Thumbnails,
     *,
     heatmaps: Mapping[str, Overlay] | None = None,
+    stability: Mapping[str, StabilityLike] | None = None,
     custody: Mapping[str, Any] | None = None,
     charts: bool = True,
 ) -> Iterator[str]:
@@ -139,7 +148,7 @@ def render(
     yield before
     for number, text in thumbnails.blocks():
         yield _block(f"thumbnails-{number}", "text/plain", text)
-    for number, text in detail_blocks(document):
+    for number, text in detail_blocks(document, stability):
         yield _block(f"details-{number}", "application/json-lines", text)
     for number, overlay in enumerate(heat.values()):
         yield _block(f"heatmap-{number}", "application/json", embedded_json(overlay.to_record()))

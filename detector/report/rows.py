@@ -18,6 +18,7 @@ from detector.names import one_line
 from detector.report.document import Document, verdict_of
 from detector.report.evidence import claims, conflicts_of, evidence_rows, search_words
 from detector.report.facts import ModelFacts, Rates, finite
+from detector.report.heatmaps import StabilityLike, stability_record
 from detector.report.markup import embedded_json
 from detector.report.wording import (
     EVIDENCE_GROUPS,
@@ -124,11 +125,13 @@ def page_data(
     }
 
 
-def detail_blocks(document: Document) -> Iterator[tuple[int, str]]:
+def detail_blocks(
+    document: Document, stability: Mapping[str, StabilityLike] | None = None
+) -> Iterator[tuple[int, str]]:
     """Numbered blocks of one image a line of JSON, with what only its sheet shows."""
     for number, start in enumerate(range(0, len(document.items), IMAGES_PER_BLOCK)):
         part = document.items[start : start + IMAGES_PER_BLOCK]
-        yield number, "\n".join(embedded_json(_detail(item)) for item in part)
+        yield number, "\n".join(embedded_json(_detail(item, stability or {})) for item in part)
 
 
 def _key(document: Document) -> str:
@@ -244,7 +247,7 @@ def _container(file: FileFacts) -> dict[str, Any]:
     }
 
 
-def _detail(item: Item) -> dict[str, Any]:
+def _detail(item: Item, stability: Mapping[str, StabilityLike]) -> dict[str, Any]:
     """What the sheet of one image shows beyond its row."""
     pixel = getattr(item.finding, "pixel_verdict", None)
     return {
@@ -268,6 +271,9 @@ def _detail(item: Item) -> dict[str, Any]:
         ],
         "evidence": evidence_rows(item.evidence),
         "conflicts": [one_line(sentence) for sentence in conflicts_of(item)],
+        "stability": stability_record(stability[item.finding.sha256])
+        if item.finding.sha256 in stability
+        else None,
         "pixels": None if pixel is None or pixel is item.finding.verdict else pixel.value,
     }
 
