@@ -198,7 +198,9 @@ class TokenNet(nn.Module):
     """The thorough profile's network: a borrowed tower, and one head for each view.
 
     Args:
-        layers: whose class tokens the heads read, counted from 1.
+        layers: whose tokens the heads read, counted from 1.
+        patches: whether they read the mean and deviation of the patch tokens beside the class
+            token.
         hidden, members: see `TokenHead`.
         views: that have a head; "whole", "native" or both.
         width: of the tower.
@@ -207,6 +209,7 @@ class TokenNet(nn.Module):
     def __init__(
         self,
         layers: Sequence[int] = LAYERS,
+        patches: bool = False,
         hidden: int = 96,
         members: int = 4,
         views: Sequence[str] = VIEWS,
@@ -214,7 +217,8 @@ class TokenNet(nn.Module):
     ) -> None:
         super().__init__()
         self.layers = tuple(layers)
-        features = width * len(self.layers)
+        self.patches = patches
+        features = width * len(self.layers) * (3 if patches else 1)
         self.heads = nn.ModuleDict({view: TokenHead(features, hidden, members) for view in views})
         self.tower: Tower | None = None
 
@@ -222,12 +226,12 @@ class TokenNet(nn.Module):
         """(B, 3, 224, 224) float RGB in [-1, 1], as `detector.model.to_tensor` gives, to tokens.
 
         Returns:
-            (B, W L) float32: the class tokens of the layers, one after another.
+            (B, F) float32: the tokens that the heads read, layer by layer.
         """
         if self.tower is None:
             raise UsageError("the heads have no tower to read from: set `tower` first")
         tokens = self.tower.tokens_of((x * 128 + 127) / 255, self.layers)
-        return tokens[:, 0::3].flatten(1)
+        return (tokens if self.patches else tokens[:, 0::3]).flatten(1)
 
     def forward(self, x: Tensor, view: str) -> Tensor:
         """(B, 3, 224, 224) float RGB in [-1, 1] to (B,) logits of the head for `view`."""
@@ -239,6 +243,7 @@ def build_heads(architecture: Mapping[str, Any]) -> TokenNet:
     """The network that a bundle's config names, still without its tower."""
     return TokenNet(
         tuple(architecture["layers"]),
+        bool(architecture["patches"]),
         int(architecture["hidden"]),
         int(architecture["members"]),
         tuple(architecture["views"]),

@@ -21,7 +21,7 @@ from detector.tower import TokenNet, Tower, read_tower
 from detector.train.cache import CropCache
 from detector.train.config import HeadConfig, TrainConfig
 from detector.train.finish import draft_config, write_bundle
-from detector.train.heads import draw_weights, judge_head, read_tokens, train_heads
+from detector.train.heads import TokenData, draw_weights, judge_head, read_tokens, train_heads
 from detector.train.loop import write_weights
 from detector.train.teacher import TokenFiles, cache_tokens
 from tests.towers import LAYERS, WIDTH, tiny_tower
@@ -55,10 +55,11 @@ def expect(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def token_bundle(folder: Path) -> Path:
     torch.manual_seed(0)
-    net = TokenNet((1, LAYERS), hidden=4, members=2, width=WIDTH).eval()
+    net = TokenNet((1, LAYERS), patches=True, hidden=4, members=2, width=WIDTH).eval()
     config = draft_config(TrainConfig(name=folder.name, design="clip_tokens", native=1))
     config["architecture"] |= {
         "layers": [1, LAYERS],
+        "patches": True,
         "hidden": 4,
         "members": 2,
         "width": WIDTH,
@@ -223,7 +224,7 @@ def test_heads_learn_from_cached_tokens_and_judge_themselves_on_held_out_sources
     assert again.read_bytes() == weights_file.read_bytes()
     data = read_tokens(cache, config, "whole")
     assert not data.weights[data.held_out].any()
-    untrained = TokenNet((1, 2), 8, 2, ("whole",), width=WIDTH).eval()
+    untrained = TokenNet((1, 2), True, 8, 2, ("whole",), width=WIDTH).eval()
     assert set(judge_head(untrained, "whole", data)) == {"auc", "tpr_at_5", "auc_matched"}
 
 
@@ -248,6 +249,42 @@ def test_a_family_left_out_of_training_is_judged_on_all_its_images(
     assert by_name["Stable Diffusion 1"].seen_auc == 1.0
     record = json.loads((tmp_path / "out" / "families.json").read_text())
     assert len(record["families"]) == 2
+
+
+def test_soft_targets_come_from_heads_that_never_saw_the_source(
+    looked_at: CropCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detector.train import soft
+
+    monkeypatch.setattr(soft, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
+    seen: list[set[str]] = []
+    train = soft.train_head
+
+    def watched(net: TokenNet, view: str, data: TokenData, config: TrainConfig) -> None:
+        drawn = torch.nonzero(data.weights).squeeze(1).tolist()
+        seen.append({looked_at.index[row]["source"] for row in drawn})
+        train(net, view, data, config)
+
+    monkeypatch.setattr(soft, "train_head", watched)
+    config = TrainConfig(
+        name="tokens_v1",
+        design="clip_tokens",
+        validation=("s0",),
+        head=HeadConfig(layers=(1, 2), hidden=8, members=1, steps=60, batch=32),
+    )
+    soft.write_soft_targets(looked_at, config, folds=3)
+    targets = soft.read_soft_targets(looked_at)
+    assert set(targets) == {"whole", "native"}
+    for row, item in enumerate(looked_at.index):
+        assert np.isnan(targets["whole"][row]) == (item["source"] == "s0")
+    known = [row for row, item in enumerate(looked_at.index) if item["source"] != "s0"]
+    labels = np.array([looked_at.index[row]["label"] for row in known])
+    assert np.mean((targets["whole"][known] > 0.5) == labels) > 0.9
+    every = {f"s{i}" for i in range(1, 8)}
+    assert len(seen) == 6
+    assert all(drawn < every for drawn in seen)
+    left_out = [every - drawn for drawn in seen[:3]]
+    assert set.union(*left_out) == every
 
 
 def test_draws_are_even_over_classes_and_leave_test_and_validation_out() -> None:

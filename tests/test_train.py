@@ -19,8 +19,8 @@ from detector.train.config import OptimConfig, TrainConfig, read_config
 from detector.train.curves import plot_curves
 from detector.train.finish import finish, fit_fusion
 from detector.train.initial import our_name, start_from_lite0
-from detector.train.loop import TeacherFeatures, rate_at, train
-from detector.train.sampler import Sampler
+from detector.train.loop import TeacherFeatures, rate_at, softened, train
+from detector.train.sampler import Batch, Sampler
 from tests import files
 
 
@@ -204,3 +204,12 @@ def test_public_weights_fit_tensor_by_tensor(tmp_path: Path) -> None:
     (tmp_path / "bad.pth").write_bytes(b"no weights")
     with pytest.raises(UsageError, match=r"bad\.pth"):
         start_from_lite0(TwoViewNet(), tmp_path / "bad.pth")
+
+
+def test_soft_targets_move_labels_only_where_there_are_any() -> None:
+    views = np.zeros((2, 8, 8, 3), np.uint8)
+    labels, rows = np.array([0, 1], np.float32), np.array([0, 1])
+    batch = Batch(views, views, labels, labels, rows, rows)
+    mixed = softened(batch, {"whole": np.array([0.4, np.nan], np.float32)}, 0.5)
+    assert mixed.whole_labels.tolist() == pytest.approx([0.2, 1.0])
+    assert mixed.native_labels.tolist() == [0.0, 1.0]

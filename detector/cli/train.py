@@ -62,6 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     heads.add_argument("--run", required=True, help="folder of the run")
     heads.add_argument("--threads", type=int, help="CPU threads")
 
+    soft = steps.add_parser("soft", help="keep the word of heads that never saw a source")
+    soft.add_argument("config", help="the heads' TOML file")
+    soft.add_argument("--cache", required=True, help="folder of the cache")
+    soft.add_argument("--threads", type=int, help="CPU threads")
+
     families = steps.add_parser("families", help="heads without a family of generators each")
     families.add_argument("config", help="the run's TOML file")
     families.add_argument("--cache", required=True, help="folder of the cache")
@@ -100,6 +105,7 @@ def run(args: argparse.Namespace) -> int:
         "teacher": _teacher,
         "run": _run,
         "heads": _heads,
+        "soft": _soft,
         "families": _families,
         "finetune": _finetune,
         "finish": _finish,
@@ -169,6 +175,7 @@ def _run(args: argparse.Namespace) -> None:
     from detector.train.curves import plot_curves
     from detector.train.initial import start
     from detector.train.loop import train
+    from detector.train.soft import read_soft_targets
     from detector.train.teacher import distilled_features
 
     if args.threads:
@@ -179,6 +186,7 @@ def _run(args: argparse.Namespace) -> None:
     net = TwoViewNet(config.tap_stages, config.dropout, config.head_hidden)
     net = start(net, args.init)
     teacher = distilled_features(cache) if config.optim.distil > 0 else None
+    soft = read_soft_targets(cache) if config.optim.soft > 0 else {}
     shown = _Progress("steps")
 
     def report(step: int, line: dict[str, Any]) -> None:
@@ -187,7 +195,14 @@ def _run(args: argparse.Namespace) -> None:
             print(json.dumps(line), file=sys.stderr)
 
     weights = train(
-        cache, config, net, args.run, teacher=teacher, minutes=args.minutes, progress=report
+        cache,
+        config,
+        net,
+        args.run,
+        teacher=teacher,
+        soft=soft,
+        minutes=args.minutes,
+        progress=report,
     )
     plot_curves(Path(args.run) / "log.jsonl", Path(args.run) / "curves.png")
     print(weights)
@@ -205,6 +220,20 @@ def _heads(args: argparse.Namespace) -> None:
     config, cache = read_config(args.config), CropCache.open(args.cache)
     print(train_heads(cache, config, args.run, progress=_Progress("steps")))
     print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
+
+
+def _soft(args: argparse.Namespace) -> None:
+    import torch
+
+    from detector.train.cache import CropCache
+    from detector.train.config import read_config
+    from detector.train.soft import write_soft_targets
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    config, cache = read_config(args.config), CropCache.open(args.cache)
+    for path in write_soft_targets(cache, config, progress=_Progress("folds")):
+        print(path)
 
 
 def _families(args: argparse.Namespace) -> None:

@@ -47,6 +47,8 @@ class OptimConfig:
         smoothing: label smoothing.
         frozen_blocks: first blocks of the trunk that keep their initial weights.
         distil: weight of the loss against a teacher's features, where there are any.
+        soft: share of the soft targets in the labels, where there are any; see
+            `detector.train.soft`.
     """
 
     steps: int = 2000
@@ -61,6 +63,7 @@ class OptimConfig:
     smoothing: float = 0.02
     frozen_blocks: int = 0
     distil: float = 0.0
+    soft: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,14 +71,16 @@ class HeadConfig:
     """The heads of the "clip_tokens" design, trained on a frozen tower's tokens.
 
     Attributes:
-        layers: whose class tokens they read, counted from 1.
+        layers: whose tokens they read, counted from 1.
+        patches: whether mean and deviation of the patch tokens join the class token.
         hidden: width of the hidden layer; 0 for a linear probe.
         members: networks that are averaged in each head.
         steps, batch, rate, decay: of AdamW, with a cosine to zero.
         mixup: parameter of the Beta distribution that mixes two images; 0 for none.
     """
 
-    layers: tuple[int, ...] = (2, 4, 6, 8, 10, 12)
+    layers: tuple[int, ...] = (6, 8, 10)
+    patches: bool = True
     hidden: int = 96
     members: int = 4
     steps: int = 1100

@@ -131,7 +131,7 @@ def _scores(data: TokenData, weights: torch.Tensor, config: TrainConfig) -> NDAr
     """Scores of every image by a head that was trained with these weights."""
     options = config.head
     torch.manual_seed(config.seed)
-    net = TokenNet(options.layers, options.hidden, 1, ["whole"])
+    net = TokenNet(options.layers, options.patches, options.hidden, 1, ["whole"])
     single = replace(config, head=replace(options, members=1))
     train_head(net, "whole", replace(data, weights=weights), single)
     with torch.inference_mode():

@@ -173,6 +173,7 @@ def _architecture(config: TrainConfig) -> dict[str, Any]:
             "name": config.design,
             "backbone": "clip_vit_b16_int8",
             "layers": list(config.head.layers),
+            "patches": config.head.patches,
             "hidden": config.head.hidden,
             "members": config.head.members,
             "views": ["whole", "native"] if config.native else ["whole"],

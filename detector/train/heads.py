@@ -26,7 +26,7 @@ from detector.metrics import auc, tpr_at_fpr
 from detector.tower import VIEWS, TokenNet
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
-from detector.train.teacher import TokenFiles, class_tokens
+from detector.train.teacher import TokenFiles, tokens_of
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read_tokens(cache: CropCache, config: TrainConfig, view: str) -> TokenData:
         if name != view and not TokenFiles(cache.folder, name).done.is_file():
             continue
         seen, tokens = TokenFiles(cache.folder, name).read()
-        features.append(class_tokens(tokens, config.head.layers))
+        features.append(tokens_of(tokens, config.head.layers, config.head.patches))
         rows += seen.tolist()
         clean = clean or len(rows)
     items = [cache.index[row] for row in rows]
@@ -118,7 +118,7 @@ def train_heads(
     options = config.head
     torch.manual_seed(config.seed)
     views = VIEWS if config.native else VIEWS[:1]
-    net = TokenNet(options.layers, options.hidden, options.members, views)
+    net = TokenNet(options.layers, options.patches, options.hidden, options.members, views)
     total = len(views) * options.steps
     with (run / "log.jsonl").open("w", encoding="utf-8") as log:
         for number, view in enumerate(views):

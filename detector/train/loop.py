@@ -12,10 +12,11 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -169,6 +170,7 @@ def train(
     folder: str | Path,
     *,
     teacher: TeacherFeatures | None = None,
+    soft: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
     validate_every: int = 700,
     validation_rows: int = 300,
     minutes: float | None = None,
@@ -183,6 +185,8 @@ def train(
         folder: of the run; holds `state.safetensors`, `log.jsonl` and, at the end,
             `ema.safetensors`.
         teacher: features to be distilled, when `config.optim.distil` is above 0.
+        soft: targets of each view by row of the cache, from `detector.train.soft`; mixed into
+            the labels by `config.optim.soft`.
         validate_every: steps between looks at the validation sources.
         validation_rows: how many validation samples such a look takes at most.
         minutes: stop cleanly after this long; the next call goes on.
@@ -214,6 +218,7 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate_at(step, optim)
             targets, known = teacher_targets(teacher, places, batch)
+            batch = softened(batch, soft, optim.soft)
             model.train()
             loss, parts = step_loss(model, batch, targets, known, optim)
             optimizer.zero_grad(set_to_none=True)
@@ -264,6 +269,17 @@ def teacher_targets(
     found = places[batch.whole_rows]
     values = teacher.values[np.maximum(found, 0)].astype(np.float32)
     return torch.from_numpy(values), torch.from_numpy(found >= 0)
+
+
+def softened(batch: Batch, soft: Mapping[str, NDArray[np.float32]], share: float) -> Batch:
+    """The batch with soft targets mixed into its labels, where there are any."""
+    changed = {}
+    for view in soft if share else ():
+        labels = getattr(batch, f"{view}_labels")
+        said = soft[view][getattr(batch, f"{view}_rows")]
+        mixed = np.where(np.isnan(said), labels, (1 - share) * labels + share * said)
+        changed[f"{view}_labels"] = mixed.astype(np.float32)
+    return replace(batch, **changed)
 
 
 @torch.no_grad()

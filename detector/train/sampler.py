@@ -25,7 +25,7 @@ class Batch:
     Attributes:
         whole, native: (B/2, S, S, 3) uint8 RGB.
         whole_labels, native_labels: (B/2,) float32, 0 real, 1 generated.
-        whole_rows: (B/2,) rows of the cache, for a teacher's features.
+        whole_rows, native_rows: (B/2,) rows of the cache, for what a teacher said of them.
     """
 
     whole: Pixels
@@ -33,6 +33,7 @@ class Batch:
     whole_labels: NDArray[np.float32]
     native_labels: NDArray[np.float32]
     whole_rows: NDArray[np.int64]
+    native_rows: NDArray[np.int64]
 
 
 class Sampler:
@@ -82,7 +83,7 @@ class Sampler:
             pixels = np.stack([self._view(row, view, strength, rng) for row in rows])
             drawn[view] = (pixels, np.array(labels, np.float32), np.array(rows, np.int64))
         whole, native = drawn["whole"], drawn["native"]
-        return Batch(whole[0], native[0], whole[1], native[1], whole[2])
+        return Batch(whole[0], native[0], whole[1], native[1], whole[2], native[2])
 
     def batches(self, first: int, last: int, workers: int = 1) -> Iterator[tuple[int, Batch]]:
         """Steps `first` … `last` − 1 with their batches, made ahead in threads."""

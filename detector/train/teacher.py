@@ -127,12 +127,15 @@ def distilled_features(cache: CropCache, layers: tuple[int, ...] = (8, 10, 12)) 
         CorpusError: the teacher has not looked at this cache.
     """
     rows, tokens = TokenFiles(cache.folder, "whole").read()
-    values = class_tokens(tokens, layers)
+    values = tokens_of(tokens, layers)
     values = (values - values.mean(0)) / (values.std(0) + 1e-4)
     return TeacherFeatures(rows, np.clip(values, -6, 6).astype(np.float16))
 
 
-def class_tokens(tokens: NDArray[np.float16], layers: tuple[int, ...]) -> NDArray[np.float32]:
-    """(M, 768 L) float32: the class tokens of some layers, one after another."""
-    columns = [3 * LAYERS.index(layer) for layer in layers]
+def tokens_of(
+    tokens: NDArray[np.float16], layers: tuple[int, ...], patches: bool = False
+) -> NDArray[np.float32]:
+    """(M, F) float32: class tokens of some layers, with the patches' statistics if wanted."""
+    kinds = range(3) if patches else range(1)
+    columns = [3 * LAYERS.index(layer) + kind for layer in layers for kind in kinds]
     return tokens[:, columns].reshape(len(tokens), -1).astype(np.float32)
