@@ -107,7 +107,7 @@ def _histograms(windows: Sequence[Window], offset: tuple[int, int]) -> tuple[np.
         pixels = blocks_of(window.luma, *offset)
         # One value for each block, in the same order.
         usable = usable_blocks(window)[offset[0] :: 8, offset[1] :: 8]
-        high, wide = ((length - o) // 8 for length, o in zip(window.luma.shape, offset, strict=True))
+        high, wide = (side // 8 for side in window.luma[offset[0] :, offset[1] :].shape)
         flags = usable[:high, :wide].ravel().astype(bool)
         size = np.abs(basis.T @ pixels[flags].astype(np.float32).T)
         place = np.minimum(np.rint(size * _PARTS), _BINS - 1).astype(np.int64)
