@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detector import calibration
+from detector.campaign import error_rates
 from detector.conditions import PUBLISHED, treat
 from detector.corpus.samples import Sample, cap
 from detector.errors import CorpusError, DetectorError
@@ -199,7 +200,7 @@ def decide_from(
         nominal_fpr, inconclusive_fpr: what they aim at.
 
     Returns:
-        `fusion`, `calibration`, `thresholds`, `validation` and `reference`.
+        `fusion`, `calibration`, `thresholds`, `validation`, `reference`, `error_rates`.
     """
     labels = np.array([s.sample.label for s in scored])
     sources = [s.sample.source for s in scored]
@@ -211,6 +212,16 @@ def decide_from(
     high = threshold_at_fpr(scores, labels, kinds, sources, nominal_fpr)
     low = threshold_at_fpr(scores, labels, kinds, sources, inconclusive_fpr)
     keys = [s.sample.key for s in scored]
+    # Campaigns are collected from platforms, so a set's errors are those of treated images.
+    treated = [i for i, s in enumerate(scored) if s.condition == "web"]
+    rates = error_rates.measure(
+        scores[treated],
+        labels[treated],
+        [sources[i] for i in treated],
+        (low.threshold, high.threshold),
+        kinds=[kinds[i] for i in treated],
+        measured_on="the validation sources, as a platform serves them",
+    )
     return {
         "fusion": fusion,
         "calibration": calibration.fit(scores, labels, strata, sources).to_dict(),
@@ -228,6 +239,7 @@ def decide_from(
             "inconclusive": low.to_dict(),
         },
         "reference": reference.measure(scores, labels, strata, kinds, sources, keys),
+        error_rates.CONFIG_KEY: rates.to_record(),
     }
 
 
