@@ -327,3 +327,14 @@ def test_results_are_read_as_a_campaign_with_a_table_of_posts(
     assert campaign.context.matched == 8
     axes = results.plot.timeline(campaign)
     assert sum(bar.get_height() for bar in axes.patches) == 8
+
+
+def test_a_report_of_results_carries_the_statement_that_verify_recomputes(
+    results: ResultSet, tmp_path: Path
+) -> None:
+    pytest.importorskip("pdqhash")
+    view = results.report(tmp_path / "r.html", title="Ten files")
+    page = view.path.read_text(encoding="utf-8")
+    assert "Ten files" in page
+    assert 'id="custody"' in page
+    assert "iframe" in view._repr_html_()

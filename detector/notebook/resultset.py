@@ -231,20 +231,33 @@ class ResultSet(Sequence[Finding]):
             view = store if self.scan is None else store.limited_to(self.scan)
             return build(view, context=context, **options)
 
-    def report(self, out: str | Path, **options: Any) -> ReportView:
-        """Write the HTML page, and give something that shows it in a notebook.
+    def report(
+        self,
+        out: str | Path,
+        *,
+        context: str | Path | None = None,
+        title: str | None = None,
+        **options: Any,
+    ) -> ReportView:
+        """Write the campaign's HTML page, and give something that shows it in a notebook.
+
+        The page holds what the store holds, or the scan of this result set, not only a subset.
 
         Args:
             out: the HTML file.
-            options: further options of `detector.report.write_report`, such as `title`.
+            context: a CSV file with one row a post.
+            title: the page's heading.
+            options: further options of `detector.report.write_report`.
         """
-        from detector.notebook.reportview import ReportView
-        from detector.report import write_report
+        from detector.notebook.reportview import ReportView, write
 
+        try:
+            bundle = self.bundle
+        except (BundleError, UsageError):  # the page then says that no error rate is known
+            bundle = None
         with Store.open(self.store, readonly=True) as store:
-            write_report(
-                store if self.scan is None else store.limited_to(self.scan), out, **options
-            )
+            view = store if self.scan is None else store.limited_to(self.scan)
+            write(view, Path(out), context=context, title=title, bundle=bundle, **options)
         return ReportView(Path(out))
 
     @property
