@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from detector.campaign.records import Campaign
 
 if TYPE_CHECKING:
-    from detector.campaign.build import build
+    from detector.campaign.builder import build
     from detector.campaign.network import graph
 
 __all__ = ["Campaign", "build", "graph"]
@@ -18,7 +18,7 @@ __all__ = ["Campaign", "build", "graph"]
 
 def __getattr__(name: str) -> Any:
     if name == "build":
-        from detector.campaign.build import build
+        from detector.campaign.builder import build
 
         # Importing the module put it under this name; the function is what is asked for.
         globals()["build"] = build

@@ -22,7 +22,7 @@ Floats = NDArray[np.float64]
 LEVEL = 0.9
 # How many independent sources of real and of generated pictures a set is worth. A campaign's
 # generated pictures come from few generators, so its rates stray far from the pooled ones.
-SET_SOURCES = (3.0, 2.0)
+SET_SOURCES = (2.0, 1.0)
 # A set is never worth more pictures than this: beyond it the rates' uncertainty rules, and what
 # the bins do not describe would be taken for knowledge.
 WORTH = 400
