@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -517,3 +518,30 @@ def test_auto_archiver_writes_findings_beside_images(
     pages = [path.read_text(encoding="utf-8") for path in (tmp_path / "archive").rglob("*.html")]
     assert any("likely_generated" in page for page in pages)
     assert len(detector_service.asked) == 3
+
+
+# Bluesky
+
+
+def test_a_label_for_bluesky_is_signed_so_that_others_can_check_it(tmp_path: Path) -> None:
+    python = environment("atproto") / "python"
+    page = Path(__file__).parent.parent / "docs" / "how-to" / "moderation" / "bluesky.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S)
+    code += """
+from atproto import models
+key = new_key()
+post = "at://did:plc:a/app.bsky.feed.post/1"
+label = signed_label(key, "did:plc:labeler", post, "likely_generated")
+models.ComAtprotoLabelDefs.Label(**label)
+print(is_signed_by(label, did_key(key)), is_signed_by({**label, "val": "other"}, did_key(key)))
+print(signed_label(key, "did:plc:labeler", post, "no_sign"))
+"""
+    done = subprocess.run(
+        [str(python), "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=plain_environment(),
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == ["True", "False", "None"], done.stderr

@@ -83,6 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "config", help="print Label Studio's labelling interface for this detector"
     )
     config.add_argument("name", metavar="NAME", choices=["label-studio"])
+    card = verbs.add_parser("model-card", help="print a model card as ROOST Coop wants it, in JSON")
+    card.add_argument("--model", metavar="NAME", help="a bundle's name or folder")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -94,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
         from detector.integrations.label_studio import LABEL_CONFIG
 
         print(LABEL_CONFIG, end="")
+    elif args.verb == "model-card":
+        _card(args.model)
     else:
         _list(args.json)
     return codes.OK
@@ -108,6 +112,19 @@ def given(item: Integration) -> str:
     if not FOLDER.is_dir():
         raise UsageError(f"{FOLDER} is no folder: the package is not installed as files")
     return str(FOLDER)
+
+
+def _card(model: str | None) -> None:
+    from detector.integrations.coop import model_card
+    from detector.weights import load_bundle
+
+    bundle = load_bundle(model)
+    path = bundle.path / "MODEL_CARD.md"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise UsageError(f"the model card cannot be read: {fault}") from fault
+    print(json.dumps(model_card(text, bundle.id), indent=2, ensure_ascii=False))
 
 
 def _list(as_json: bool) -> None:
