@@ -206,6 +206,17 @@ def test_public_weights_fit_tensor_by_tensor(tmp_path: Path) -> None:
         start_from_lite0(TwoViewNet(), tmp_path / "bad.pth")
 
 
+def test_an_option_is_changed_from_the_command_line(tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text('name = "x_v1"\n[head]\nhidden = 8\nmembers = 2\n')
+    config = read_config(file, ["head.hidden=0", "native=0", 'validation=["a"]'])
+    assert (config.head.hidden, config.head.members, config.native) == (0, 2, 0)
+    assert config.validation == ("a",)
+    for wrong in ("head.hidden", "head.width=3", "head="):
+        with pytest.raises(UsageError, match=wrong.split("=")[0].split(".")[-1]):
+            read_config(file, [wrong])
+
+
 def test_soft_targets_move_labels_only_where_there_are_any() -> None:
     views = np.zeros((2, 8, 8, 3), np.uint8)
     labels, rows = np.array([0, 1], np.float32), np.array([0, 1])

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     run_ = steps.add_parser("run", help="train, or go on with a run")
     run_.add_argument("config", help="the run's TOML file")
+    _change_option(run_)
     run_.add_argument("--cache", required=True, help="folder of the cache")
     run_.add_argument("--run", required=True, help="folder of the run")
     run_.add_argument(
@@ -58,17 +59,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     heads = steps.add_parser("heads", help="train heads on the teacher's features")
     heads.add_argument("config", help="the run's TOML file")
+    _change_option(heads)
     heads.add_argument("--cache", required=True, help="folder of the cache")
     heads.add_argument("--run", required=True, help="folder of the run")
     heads.add_argument("--threads", type=int, help="CPU threads")
 
     soft = steps.add_parser("soft", help="keep the word of heads that never saw a source")
     soft.add_argument("config", help="the heads' TOML file")
+    _change_option(soft)
     soft.add_argument("--cache", required=True, help="folder of the cache")
     soft.add_argument("--threads", type=int, help="CPU threads")
 
     families = steps.add_parser("families", help="heads without a family of generators each")
     families.add_argument("config", help="the run's TOML file")
+    _change_option(families)
     families.add_argument("--cache", required=True, help="folder of the cache")
     families.add_argument("--out", required=True, help="folder for families.json")
     families.add_argument("--threads", type=int, help="CPU threads")
@@ -87,10 +91,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
     finish = steps.add_parser("finish", help="calibrate on validation sources, write the bundle")
     finish.add_argument("config", help="the run's TOML file")
+    _change_option(finish)
     _corpus_options(finish)
     finish.add_argument("--run", required=True, help="folder of the run")
     finish.add_argument("--bundle", required=True, help="folder of the bundle to write")
     finish.add_argument("--workers", type=int, default=1, help="decoding processes")
+
+
+def _change_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option in place of the file's, such as head.hidden=0",
+    )
 
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
@@ -180,7 +195,7 @@ def _run(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    config = read_config(args.config)
+    config = read_config(args.config, args.set)
     cache = CropCache.open(args.cache)
     torch.manual_seed(config.seed)
     net = TwoViewNet(config.tap_stages, config.dropout, config.head_hidden)
@@ -217,7 +232,7 @@ def _heads(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config), CropCache.open(args.cache)
+    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
     print(train_heads(cache, config, args.run, progress=_Progress("steps")))
     print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
 
@@ -231,7 +246,7 @@ def _soft(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config), CropCache.open(args.cache)
+    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
     for path in write_soft_targets(cache, config, progress=_Progress("folds")):
         print(path)
 
@@ -245,7 +260,7 @@ def _families(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config), CropCache.open(args.cache)
+    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
     for figures in leave_families_out(
         cache, config, args.out, progress=lambda family: print(f"without {family or 'nothing'}")
     ):
@@ -280,7 +295,7 @@ def _finish(args: argparse.Namespace) -> None:
     from detector.train.config import read_config
     from detector.train.finish import finish
 
-    config = read_config(args.config)
+    config = read_config(args.config, args.set)
     training = {
         "manifest_sha256": read_manifest(args.manifest).sha256,
         # Folders of the machine that trained say nothing to anyone else.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -139,8 +139,12 @@ def _section(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     return kind(**as_tuples)
 
 
-def read_config(path: str | Path) -> TrainConfig:
+def read_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     """Read a training configuration.
+
+    Args:
+        changes: options in place of the file's, such as "head.hidden=0" or "native=0"; values
+            as TOML writes them.
 
     Raises:
         UsageError: no such file, not TOML, or an unknown option; the text names it.
@@ -155,6 +159,14 @@ def read_config(path: str | Path) -> TrainConfig:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path}: not valid TOML: {error}") from error
+    for change in changes:
+        name, equals, value = change.partition("=")
+        try:
+            new = tomllib.loads(f"{name} {equals} {value}")
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"--set {change}: write it as name=value: {error}") from error
+        for key, item in new.items():
+            values[key] = {**values.get(key, {}), **item} if isinstance(item, dict) else item
     values["data"] = _section(DataConfig, values.get("data", {}), f"{path} [data]")
     values["optim"] = _section(OptimConfig, values.get("optim", {}), f"{path} [optim]")
     values["head"] = _section(HeadConfig, values.get("head", {}), f"{path} [head]")
