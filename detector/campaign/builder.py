@@ -17,6 +17,7 @@ from detector.campaign.fingerprint import Grey, Picture, fingerprint, on_one_sca
 from detector.campaign.gaps import find_gaps
 from detector.campaign.labels import Labelled, load_labels, local_rates
 from detector.campaign.prevalence import is_measured, judged_pictures, prevalence
+from detector.campaign.recalibrate import Recalibration, recalibrate
 from detector.campaign.records import Campaign, Custody, Item, LocalRates, Member
 from detector.campaign.table import read_table
 from detector.errors import BundleError, ImageError
@@ -143,6 +144,28 @@ def read_files(store: Store) -> _Files:
         items[key] = Item(replace(best, path=paths[0]), paths, tuple(evidence or ()))
     # The store gives paths in order, and a key stands where its first path does.
     return _Files(items, tuple(places), locations, unsearched)
+
+
+def compare_labels(
+    store: Store, *, context: str | Path | None = None, fpr: float | None = None
+) -> tuple[LocalRates | None, Recalibration | None]:
+    """The model's rates on a store's labels, and a threshold chosen on them when `fpr` is given.
+
+    Copies are told by their bytes alone here, which takes no look at any picture. Raises
+    UsageError when there are too few labels for a threshold.
+    """
+    files = read_files(store)
+    scans = store.scans()
+    roots = [root for scan in scans for root in scan.roots]
+    if context is None:
+        found = by_folder(files.places, roots)
+    else:
+        found = join(read_table(context), files.places)
+    items = [replace(item, posts=found.posts.get(key, ())) for key, item in files.items.items()]
+    labels = load_labels(store.path)
+    rates = _local_rates(items, labels, _installed(scans, items))
+    again = None if fpr is None else recalibrate(labelled_pictures(items, labels), fpr)
+    return rates, again
 
 
 def labelled_pictures(items: Sequence[Item], labels: Mapping[str, int]) -> list[Labelled]:

@@ -37,7 +37,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "posted_at": (
         "postedat", "posted", "postdate", "posttime", "publishedat", "published", "publishdate",
         "datepublished", "createdat", "created", "datetime", "timestamp", "date", "time",
-        "dateutc", "timeutc", "datetimeutc", "timestamputc",
     ),
     "url": ("url", "posturl", "link", "postlink", "permalink", "permalinkurl", "uri"),
     "text": (
@@ -120,10 +119,13 @@ def parse_table(data: bytes, source: str = "") -> Table:
 def match_columns(header: Sequence[str]) -> dict[str, int]:
     """Our column name to the place of the table's column; the best-known name wins."""
     plain = [plain_name(name) for name in header]
+    # "Posted at (UTC)" and "date_utc" say in what zone the dates are, which is the one taken.
+    shorter = [plain_name(re.sub(r"\(.*?\)", "", name)).removesuffix("utc") for name in header]
     found: dict[str, int] = {}
     for ours, synonyms in SYNONYMS.items():
-        place = next((plain.index(s) for s in synonyms if s in plain), None)
-        if place is not None and place not in found.values():
+        places = (names.index(s) for names in (plain, shorter) for s in synonyms if s in names)
+        place = next((p for p in places if p not in found.values()), None)
+        if place is not None:
             found[ours] = place
     return found
 
