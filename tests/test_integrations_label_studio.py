@@ -89,6 +89,13 @@ def test_an_unflagged_image_has_no_regions() -> None:
     assert "brushlabels" not in results(PLAIN, heatmap=heat(320, 240))
 
 
+def test_a_maps_record_gives_the_same_regions() -> None:
+    made = heat(320, 240)
+    assert results(FLAGGED, heatmap=made.to_record()) == results(FLAGGED, heatmap=made)
+    with pytest.raises(UsageError, match="no heatmap"):
+        results(FLAGGED, heatmap={"layers": []})
+
+
 def test_a_map_without_a_hot_piece_gives_no_region() -> None:
     cold = heat(320, 240)
     cold.layers[0].values[:] = 0.1
@@ -288,7 +295,9 @@ def test_an_origin_is_a_scheme_a_host_and_a_port(url: str) -> None:
 # The backend
 
 
-def backend(site: Site, asked: Any = judge, **options: Any) -> TestClient:
+def backend(
+    site: Site, asked: Any = judge, draw: Any = left_half_is_hot, **options: Any
+) -> TestClient:
     app = FastAPI()
     settings = Settings(site.home, "legacy", **options)
     app.include_router(
@@ -296,7 +305,7 @@ def backend(site: Site, asked: Any = judge, **options: Any) -> TestClient:
             threaded(asked),
             settings,
             model_version="standin_v1-1",
-            heatmap=left_half_is_hot,
+            heatmap=draw,
             prefix="/ls",
         )
     )
@@ -337,6 +346,23 @@ def test_each_task_gets_its_prediction_in_order(site: Site) -> None:
     verdicts = [found["result"][0]["value"]["choices"][0] for found in answer["results"]]
     assert verdicts == ["likely_generated", "no_sign", "inconclusive"]
     assert {found["model_version"] for found in answer["results"]} == {"standin_v1-1"}
+
+
+@pytest.mark.usefixtures("pictures")
+def test_maps_are_made_only_where_a_project_shows_them(site: Site) -> None:
+    mapped: list[bytes] = []
+
+    async def note(data: bytes) -> Any:
+        mapped.append(data)
+        raise UsageError("this model gives no map")
+
+    client = backend(site, draw=note)
+    answer = ask(client, "/flagged", "/plain").json()
+    assert mapped == [FLAGGED]
+    assert answer["results"][0]["result"], "a prediction without regions is one all the same"
+    plain = LABEL_CONFIG.replace("BrushLabels", "Other")
+    ask(client, "/flagged", label_config=plain)
+    assert mapped == [FLAGGED]
 
 
 @pytest.mark.usefixtures("pictures")

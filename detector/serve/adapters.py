@@ -7,15 +7,18 @@ from where it lives, which an operator must name first.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from detector.integrations import pict_rs
 from detector.integrations.actions import Decide, Rules
 from detector.results import Evidence, Finding
+from detector.serve.engine import Upload
 from detector.serve.service import Service
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+    from detector.integrations.label_studio.backend import Mapper
 
 # Actions of a policy that keep an upload out; a tool with two answers needs that said.
 KEEP_OUT = frozenset({"reject", "quarantine"})
@@ -37,8 +40,20 @@ def routers(service: Service) -> list[APIRouter]:
             max_bytes=service.settings.limits.max_bytes,
         )
         version = f"{service.scorer.model_id}-{service.scorer.config_hash}"
-        found.append(label_studio.router(service.judge, where, model_version=version))
+        found.append(
+            label_studio.router(
+                service.judge, where, model_version=version, heatmap=_mapper(service)
+            )
+        )
     return found
+
+
+def _mapper(service: Service) -> Mapper:
+    async def heatmap(data: bytes) -> dict[str, Any] | None:
+        _, _, maps = await service.score([Upload(data)], evidence=False, heatmap=True)
+        return maps[0]
+
+    return heatmap
 
 
 def _two_answers(service: Service) -> Decide:

@@ -21,6 +21,7 @@ from detector.integrations.label_studio.shape import (
     prediction,
     read_controls,
 )
+from detector.results import Finding, Verdict
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Mapper = Callable[[bytes], Awaitable["Heatmap | None"]]
+# Where the CNN looked in an image, or the record of that; None when there is nothing to draw.
+Mapper = Callable[[bytes], Awaitable["Heatmap | Mapping[str, Any] | None"]]
 
 
 @dataclass(frozen=True)
@@ -120,8 +122,7 @@ def router(
                 place = _place(task, controls)
                 data = await run_in_threadpool(images, place)
                 judgement = await judge(data)
-                drawn = heatmap is not None and judgement.finding.ok
-                where = await heatmap(data) if drawn and heatmap is not None else None
+                where = await _map(heatmap, data, judgement.finding, controls)
             except DetectorError as fault:
                 # Without a prediction Label Studio asks again; a wrong one would stay.
                 logger.warning("task %s has no prediction: %s", task.get("id"), fault)
@@ -143,6 +144,20 @@ def router(
             raise HTTPException(422, str(fault)) from fault
 
     return routes
+
+
+async def _map(
+    heatmap: Mapper | None, data: bytes, finding: Finding, controls: Controls
+) -> Heatmap | Mapping[str, Any] | None:
+    """Where the CNN looked, if the project has a place for it: a map costs more than a score."""
+    unwanted = finding.verdict in (None, Verdict.NO_SIGN) or not controls.regions
+    if heatmap is None or unwanted:
+        return None
+    try:
+        return await heatmap(data)
+    except DetectorError as fault:
+        logger.warning("a prediction has no regions: %s", fault)
+        return None
 
 
 def _place(task: Mapping[str, Any], controls: Controls) -> str:

@@ -18,6 +18,7 @@ from detector.results import Evidence, Finding, Verdict
 if TYPE_CHECKING:
     from detector.explain import Heatmap
 
+Box = tuple[int, int, int, int]
 # Pieces of an image whose own likelihood ratio is below this are not worth a reviewer's look.
 HOT = math.log(2.0)
 MOST_REGIONS = 12
@@ -79,6 +80,13 @@ class Controls:
     key: str
     controls: tuple[Control, ...]
 
+    @property
+    def regions(self) -> bool:
+        """Whether there is a place for regions."""
+        return any(
+            self.first(kind) for kind in ("brushlabels", "rectanglelabels", "keypointlabels")
+        )
+
     def first(self, kind: str) -> Control | None:
         """The first control of a kind; None when there is none."""
         return next((c for c in self.controls if c.kind == kind), None)
@@ -129,10 +137,41 @@ def _plain(word: str) -> str:
 DEFAULT_CONTROLS = read_controls(LABEL_CONFIG)
 
 
+@dataclass(frozen=True)
+class Pieces:
+    """The parts of a heatmap that regions are made of, from the map itself or from its record.
+
+    Attributes:
+        size: (width, height) of the upright image in pixels.
+        hot: natural-log LR and box (x, y, width, height) of the pieces that speak for
+            generated, strongest first, at most `MOST_REGIONS`.
+    """
+
+    size: tuple[int, int]
+    hot: tuple[tuple[float, Box], ...]
+
+    @classmethod
+    def of(cls, heatmap: Heatmap | Mapping[str, Any]) -> Pieces:
+        """The pieces of the map's first layer; raises UsageError for another record."""
+        try:
+            record = heatmap if isinstance(heatmap, Mapping) else heatmap.to_record()
+            layer = record["layers"][0]
+            width, height = (int(side) for side in record["size"])
+            values = [float(value) for row in layer["values"] for value in row]
+            blank = [bool(nothing) for row in layer["blank"] for nothing in row]
+            boxes = [(int(x), int(y), int(w), int(h)) for x, y, w, h in layer["boxes"]]
+            found = zip(values, boxes, blank, strict=True)
+            hot = [(v, box) for v, box, nothing in found if not nothing and v >= HOT]
+        except (LookupError, TypeError, ValueError) as fault:
+            raise UsageError(f"this is no heatmap of the detector: {fault}") from fault
+        hot.sort(key=lambda piece: (-piece[0], piece[1]))
+        return cls((width, height), tuple(hot[:MOST_REGIONS]))
+
+
 def prediction(
     finding: Finding,
     evidence: Sequence[Evidence] = (),
-    heatmap: Heatmap | None = None,
+    heatmap: Heatmap | Mapping[str, Any] | None = None,
     *,
     controls: Controls = DEFAULT_CONTROLS,
 ) -> dict[str, Any] | None:
@@ -141,8 +180,8 @@ def prediction(
     Args:
         finding: what the model says.
         evidence: what the file says of its origin.
-        heatmap: where the CNN looked; gives regions when the interface has brush, rectangle or
-            keypoint labels.
+        heatmap: where the CNN looked, or the record of that; gives regions when the interface
+            has brush, rectangle or keypoint labels and the verdict is not `no_sign`.
         controls: the project's labelling interface; the default is `LABEL_CONFIG`.
 
     Returns:
@@ -163,7 +202,7 @@ def prediction(
     if text is not None:
         results.append(_result(controls, text, {"text": _sentences(finding, evidence)}, finding))
     if heatmap is not None and finding.verdict is not Verdict.NO_SIGN:
-        results += _regions(controls, finding, heatmap)
+        results += _regions(controls, finding, Pieces.of(heatmap))
     return {
         "model_version": finding.model,
         "score": 0.0 if finding.probability is None else round(finding.probability, 6),
@@ -202,7 +241,7 @@ def _result(
     return result
 
 
-def _regions(controls: Controls, finding: Finding, heatmap: Heatmap) -> list[dict[str, Any]]:
+def _regions(controls: Controls, finding: Finding, pieces: Pieces) -> list[dict[str, Any]]:
     for kind, draw in (
         ("brushlabels", _brush),
         ("rectanglelabels", _rectangles),
@@ -211,13 +250,13 @@ def _regions(controls: Controls, finding: Finding, heatmap: Heatmap) -> list[dic
         control = controls.first(kind)
         label = None if control is None else _label(control)
         if control is not None and label is not None:
-            width, height = heatmap.size
+            width, height = pieces.size
             more = {"original_width": width, "original_height": height, "image_rotation": 0}
             return [
                 _result(
                     controls, control, {**value, kind: [label]}, finding, part, **more, **scored
                 )
-                for part, value, scored in draw(heatmap)
+                for part, value, scored in draw(pieces)
             ]
     return []
 
@@ -230,46 +269,35 @@ def _label(control: Control) -> str | None:
     return only.pop() if len(only) == 1 else None
 
 
+# What tells a region from the others of its image, its value, and its score if it has one.
 Region = tuple[str, dict[str, Any], dict[str, float]]
 
 
-def _hot(heatmap: Heatmap) -> list[tuple[float, tuple[int, int, int, int]]]:
-    """Pieces that speak for generated, strongest first: natural-log LR and box."""
-    values = heatmap.values.ravel().tolist()
-    blank = heatmap.blank.ravel().tolist()
-    pieces = [
-        (value, box)
-        for value, box, nothing in zip(values, heatmap.boxes, blank, strict=True)
-        if not nothing and value >= HOT
-    ]
-    return sorted(pieces, key=lambda piece: (-piece[0], piece[1]))[:MOST_REGIONS]
-
-
-def _brush(heatmap: Heatmap) -> list[Region]:
+def _brush(pieces: Pieces) -> list[Region]:
     import numpy as np
 
     from detector.integrations.label_studio.brush import encode_mask
 
-    width, height = heatmap.size
+    width, height = pieces.size
     mask = np.zeros((height, width), dtype=bool)
-    for _, (x, y, w, h) in _hot(heatmap):
+    for _, (x, y, w, h) in pieces.hot:
         mask[y : y + h, x : x + w] = True
     if not mask.any():
         return []
     return [("brush", {"format": "rle", "rle": encode_mask(mask)}, {})]
 
 
-def _rectangles(heatmap: Heatmap) -> list[Region]:
+def _rectangles(pieces: Pieces) -> list[Region]:
     return [
-        (str(box), {**_percent(heatmap, box), "rotation": 0}, {"score": _share(value)})
-        for value, box in _hot(heatmap)
+        (str(box), {**_percent(pieces.size, box), "rotation": 0}, {"score": _share(value)})
+        for value, box in pieces.hot
     ]
 
 
-def _keypoints(heatmap: Heatmap) -> list[Region]:
+def _keypoints(pieces: Pieces) -> list[Region]:
     regions: list[Region] = []
-    for value, box in _hot(heatmap):
-        at = _percent(heatmap, box)
+    for value, box in pieces.hot:
+        at = _percent(pieces.size, box)
         point = {
             "x": at["x"] + at["width"] / 2,
             "y": at["y"] + at["height"] / 2,
@@ -279,8 +307,8 @@ def _keypoints(heatmap: Heatmap) -> list[Region]:
     return regions
 
 
-def _percent(heatmap: Heatmap, box: tuple[int, int, int, int]) -> dict[str, float]:
-    width, height = heatmap.size
+def _percent(size: tuple[int, int], box: Box) -> dict[str, float]:
+    width, height = size
     x, y, w, h = box
     return {
         "x": 100 * x / width,
