@@ -117,6 +117,7 @@ def sign(
     kind: str = "image/jpeg",
     ingredients: Sequence[tuple[str, bytes]] = (),
     remote: str = "",
+    by: Authority | None = None,
 ) -> bytes:
     """The file with a signed manifest; (relationship, JPEG) ingredients; or only an address."""
     builder = c2pa.Builder(definition)
@@ -128,5 +129,5 @@ def sign(
         builder.set_remote_url(remote)
         builder.set_no_embed()
     signed = io.BytesIO()
-    builder.sign(authority().signer(), kind, io.BytesIO(data), signed)
+    builder.sign((by or authority()).signer(), kind, io.BytesIO(data), signed)
     return signed.getvalue()

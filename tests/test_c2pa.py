@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.errors import UsageError
-from detector.evidence import build, c2pa_claims, trust
+from detector.evidence import build, c2pa_claims, settings_hash, trust
 from detector.evidence import c2pa as channel
 from detector.evidence.base import EvidenceInput
 from detector.results import Asserts, Evidence, Trust
@@ -160,6 +160,47 @@ def test_ingredients_of_ingredients_are_walked(captured: bytes) -> None:
     evidence = read(data)
     assert [e.raw["depth"] for e in evidence[1:]] == [1, 2, 3]
     assert {e.asserts for e in evidence} == {Asserts.CAPTURED}
+
+
+def test_a_claim_says_what_it_rests_on(generated: bytes, captured: bytes) -> None:
+    ours = made.authority().root_pem
+    stranger = made.Authority("Stranger")
+    theirs = made.sign(PHOTO, made.manifest(made.created("trainedAlgorithmicMedia")), by=stranger)
+
+    def opened(inner: bytes, *more: dict[str, Any]) -> bytes:
+        return made.sign(PHOTO, made.manifest(OPENED, *more), ingredients=[("parentOf", inner)])
+
+    def rests(data: bytes, anchors: str | None = ours) -> str:
+        return str(first(data, anchors).raw.get("claim_rests_on", ""))
+
+    assert rests(generated) == "created_action"
+    assert rests(opened(generated)) == rests(opened(opened(generated))) == "trusted_ingredient"
+    assert rests(opened(generated), None) == "ingredient"
+    assert rests(opened(captured, INPAINTED)) == "other"
+    assert rests(made.sign(PHOTO, made.manifest(made.created("algorithmicMedia")))) == ""
+    # Opening a stranger's file in a trusted editor does not make the stranger trusted.
+    for laundered in (opened(theirs), opened(opened(theirs))):
+        evidence = first(laundered, ours)
+        assert (evidence.asserts, evidence.trust) == (Asserts.GENERATED, Trust.TRUSTED)
+        assert evidence.raw["claim_rests_on"] == "ingredient"
+    both = ours + stranger.root_pem
+    assert rests(opened(theirs), both) == "trusted_ingredient"
+
+
+def test_the_environment_names_the_list(
+    generated: bytes, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "list.pem"
+    file.write_text(made.authority().root_pem)
+    without = settings_hash()
+    monkeypatch.setenv(trust.VARIABLE, str(file))
+    assert first(generated).trust is Trust.TRUSTED
+    assert settings_hash() == settings_hash(made.authority().root_pem) != without
+    other = made.Authority("Other").root_pem
+    assert first(generated, other).trust is Trust.VALID, "what is named for one call goes first"
+    monkeypatch.setenv(trust.VARIABLE, str(tmp_path / "none.pem"))
+    with pytest.raises(UsageError, match="cannot be read"):
+        trust.anchors()
 
 
 def test_without_the_extra_a_manifest_is_reported_as_not_checked(
