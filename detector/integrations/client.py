@@ -46,6 +46,11 @@ class Judgement:
     finding: Finding
     evidence: tuple[Evidence, ...] = ()
 
+    @property
+    def claims(self) -> tuple[Evidence, ...]:
+        """The evidence that claims something of the image's origin; the rest are measurements."""
+        return tuple(item for item in self.evidence if item.asserts is not Asserts.UNKNOWN)
+
 
 class Judge(Protocol):
     """Bytes of a file in, what is known of it out; raises `JudgeError` when that fails."""

@@ -277,7 +277,7 @@ def make_note(
         "model": "" if finding is None else finding.model,
         "score": None if finding is None else finding.score,
         "verdict": None if finding is None or not finding.verdict else str(finding.verdict),
-        "evidence": [] if judgement is None else [item.kind for item in judgement.evidence],
+        "evidence": [] if judgement is None else [item.kind for item in judgement.claims],
         "seconds": round(seconds, 3),
     }
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from detector.errors import UsageError
-from detector.results import Evidence, Finding, Verdict
+from detector.results import Asserts, Evidence, Finding, Verdict
 
 if TYPE_CHECKING:
     from detector.explain import Heatmap
@@ -213,7 +213,9 @@ def prediction(
 def _sentences(finding: Finding, evidence: Sequence[Evidence]) -> list[str]:
     lines = [finding.reason, *finding.notes]
     lines += [
-        f"{item.channel}: {item.kind} asserts {item.asserts} ({item.trust})." for item in evidence
+        f"{item.channel}: {item.kind} asserts {item.asserts} ({item.trust})."
+        for item in evidence
+        if item.asserts is not Asserts.UNKNOWN  # measurements that claim nothing
     ]
     return [line for line in lines if line]
 

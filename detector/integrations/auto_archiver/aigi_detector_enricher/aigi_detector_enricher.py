@@ -74,9 +74,9 @@ def properties(judgement: Judgement) -> dict[str, Any]:
         "probability": finding.probability,
         "model": finding.model,
     }
-    if judgement.evidence:
+    if judgement.claims:
         found["evidence"] = [
             f"{item.channel}: {item.kind} asserts {item.asserts} ({item.trust})"
-            for item in judgement.evidence
+            for item in judgement.claims
         ]
     return {key: value for key, value in found.items() if value is not None}
