@@ -1,8 +1,8 @@
 """Makes the pages of the manual that must never go stale, each time the manual is built.
 
 Commands come from the parsers behind `--help`, cards from the bundles, datasheets from
-`datasets/`, and notebooks from `notebooks/`, with their output when they were run before
-(`python -m pytest --nbmake --nbmake-… --overwrite`, see how-to/notebooks.md).
+`datasets/`, and notebooks from `notebooks/`, with the output of their copies in `build/notebooks`
+where the check script ran them (see how-to/notebooks.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from mkdocs.structure.nav import Navigation
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = "88"
@@ -74,11 +73,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for place, content in pages.items():
         files.append(File.generated(config, place, content=content))
     return files
-
-
-def on_nav(nav: Navigation, config: MkDocsConfig, files: Files) -> Navigation:
-    """Nothing to change; here so that a fault in the navigation names this file."""
-    return nav
 
 
 def bundles() -> list[str]:

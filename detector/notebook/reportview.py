@@ -57,7 +57,7 @@ def write(
     from detector.custody import statement
     from detector.report import write_report
 
-    named = {} if title is None else {"title": title}
+    named: dict[str, Any] = {} if title is None else {"title": title}
     campaign = build(store, context=context, bundle=bundle, **named)
     write_report(
         campaign,
