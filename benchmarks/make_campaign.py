@@ -156,8 +156,8 @@ def with_parameters(pixels: Pixels, number: int, rng: Rng, *, own: bool = False)
     """A PNG with the text of a web UI: the planted traces, or others of its own."""
     words = " ".join(rng.choice(_WORDS, 14))
     prompt = words if own else f"{words[:30]}, {PLANTED_PASSAGE}, {words[30:60]}"
-    # Seeds of their own, but for every other planted picture.
-    seed = PLANTED_SEED if not own and number % 2 == 0 else str(int(rng.integers(1 << 32)))
+    # Seeds of their own, but for two of three planted pictures.
+    seed = PLANTED_SEED if not own and number % 3 else str(int(rng.integers(1 << 32)))
     model = f"model-{int(rng.integers(6))}" if own else PLANTED_MODEL
     info = PngInfo()
     height, width = pixels.shape[:2]

@@ -5,7 +5,8 @@
 
 CORPUS holds the images as files/<first two digits>/<sha256>. Reads headers and metadata only. A
 source gives at most `--most` images, taken in the order of their hashes, so that no author's
-habits make up the table. Only values that two images carry are kept, as short hashes. Writes
+habits make up the table; of generated PNGs, which keep prompts more often, it gives at most
+`--most-png`. Only values that two images carry are kept, as short hashes. Writes
 `detector/campaign/data/trace_reference.json`.
 """
 
@@ -39,11 +40,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--most", type=int, default=10, help="images of one source")
+    parser.add_argument("--most", type=int, default=8, help="images of one source")
+    parser.add_argument("--most-png", type=int, default=25, help="generated PNGs of one source")
     args = parser.parse_args()
     images: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     sources: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    chosen = choose(args.manifest, args.most)
+    chosen = choose(args.manifest, args.most, args.most_png)
     read = 0
     for row in chosen:
         path = args.corpus / "files" / row["sha256"][:2] / row["sha256"]
@@ -56,7 +58,8 @@ def main() -> None:
     kinds = {kind: counted(kind, images[kind], sources[kind]) for kind in sorted(images)}
     origin = (
         f"{read} images of {len({row['source'] for row in chosen})} sources of the training part "
-        f"of {args.manifest.parent.name}, at most {args.most} of a source"
+        f"of {args.manifest.parent.name}, at most {args.most} of a source "
+        f"({args.most_png} when generated PNGs)"
     )
     OUT.parent.mkdir(exist_ok=True)
     text = json.dumps({"counted_on": origin, "kinds": kinds}, separators=(",", ":"))
@@ -67,7 +70,7 @@ def main() -> None:
     print(f"{origin}; {OUT.stat().st_size:,} bytes")
 
 
-def choose(manifest: Path, most: int) -> list[dict[str, str]]:
+def choose(manifest: Path, most: int, most_png: int) -> list[dict[str, str]]:
     """The training images that are counted."""
     with gzip.open(manifest, "rt", encoding="utf-8", newline="") as stream:
         rows = [row for row in csv.DictReader(stream, delimiter="\t") if row["split"] == "train"]
@@ -75,7 +78,8 @@ def choose(manifest: Path, most: int) -> list[dict[str, str]]:
     chosen = []
     for row in sorted(rows, key=lambda row: row["sha256"]):
         taken[row["source"]] += 1
-        if taken[row["source"]] <= most:
+        png = row["label"] == "1" and row["format"] == "PNG"
+        if taken[row["source"]] <= (most_png if png else most):
             chosen.append(row)
     return chosen
 

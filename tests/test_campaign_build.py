@@ -84,13 +84,16 @@ def test_every_treatment_is_found(
 
 
 def test_planted_traces_come_first(campaign: Campaign) -> None:
-    first = {(link.trace, link.value) for link in campaign.links[:4]}
     accounts = ("account-a", "account-b", "account-c")
+    first = campaign.links[:2]
+    planted = [link for link in campaign.links if link.accounts == accounts]
 
-    assert {("model", PLANTED_MODEL), ("seed", PLANTED_SEED)} <= first
-    assert any(kind == "prompt" and PLANTED_PASSAGE in value for kind, value in first)
-    assert all(link.accounts == accounts for link in campaign.links[:3])
-    assert any(PLANTED_PRODUCER[5:23] in link.value for link in campaign.links)
+    assert {link.trace for link in first} == {"seed", "prompt"}
+    assert all(link.accounts == accounts and link.surprise > 3 for link in first)
+    assert PLANTED_SEED in {link.value for link in first}
+    assert any(PLANTED_PASSAGE in link.value for link in first)
+    assert {("model", PLANTED_MODEL)} <= {(link.trace, link.value) for link in planted}
+    assert any(PLANTED_PRODUCER[5:23] in link.value for link in planted)
     assert all("lead" in link.words for link in campaign.links)
 
 

@@ -8,8 +8,9 @@ traces. Given that one account carries the value, the surprise is −log10 of th
 least as many of the other accounts do, times the number of distinct values of that kind in the
 set, since all of them were looked at.
 
-Two cautions are built in. A picture posted by several accounts is one picture: its traces link
-nobody. A size or a JPEG table that most accounts of a platform carry is the platform's.
+Three cautions are built in. A picture posted by several accounts is one picture: its traces link
+nobody. A size, a JPEG table or a tool that most accounts of a platform carry is counted as the
+platform's habit. No tool counts as rarer than one source in ten.
 """
 
 from __future__ import annotations
@@ -21,11 +22,23 @@ from dataclasses import dataclass, field
 
 from detector.campaign.records import Item, TraceLink
 from detector.campaign.reference import Reference, shipped
-from detector.campaign.traces import CONTAINER, KEPT, passage, prompts_of, shingles, traces_of
+from detector.campaign.traces import (
+    CONTAINER,
+    KEPT,
+    passage,
+    prompts_of,
+    shingles,
+    traces_of,
+    words_of,
+)
 from detector.names import one_line
 
 MOST_LINKS = 500
+# Sizes, tables and tools are shared everywhere: without surprise they are not worth a line.
+_SHARED_BY_MANY = CONTAINER | {"generator"}
 _LEAST_SURPRISE = 0.05
+# Few tools and services make most images, so that no tool counts as rarer than this.
+_LEAST_FOR_TOOL = 0.1
 _PLATFORMS_OWN = 0.5
 _LEAD = "This is a lead and not a proof: traces can be copied, and others may share them."
 _NAMES = {
@@ -76,7 +89,7 @@ def find_links(items: Sequence[Item], reference: Reference | None = None) -> lis
         if len(carriers.by_account) < 2:
             continue
         chances = _chances(kind, value, amounts[kind], reference)
-        if kind in CONTAINER:
+        if kind in _SHARED_BY_MANY:
             chances = _at_least_the_platforms(chances, carriers, amounts[kind], platforms)
         rate = reference.image_rate(kind, value)
         found += _link(kind, carriers, chances, rate, distinct[kind], reference)
@@ -142,7 +155,8 @@ def _prompt_links(
         carriers = found[rarest]
         texts = (passage(prompt, shared) for prompt in prompts.get(images[0], []))
         carriers.shown = max([*texts, rarest], key=len)
-        chances = _chances("prompt", rarest, amounts, reference)
+        length = len(words_of(carriers.shown))
+        chances = _chances("prompt", rarest, amounts, reference, length)
         rate = reference.image_rate("prompt", rarest)
         for link in _link("prompt", carriers, chances, rate, distinct, reference):
             known = best.get(accounts)
@@ -167,7 +181,7 @@ def _link(
     others = sorted((chances[a] for a in chances), reverse=True)[1:]
     chance = min(1.0, _at_least(others, apart - 1) * max(1, distinct))
     surprise = -math.log10(max(chance, 1e-300)) + 0.0
-    if surprise < _LEAST_SURPRISE:
+    if kind in _SHARED_BY_MANY and surprise < _LEAST_SURPRISE:
         return []
     shown = one_line(carriers.shown)
     words = _words(kind, accounts, rate, reference)
@@ -175,12 +189,13 @@ def _link(
 
 
 def _chances(
-    kind: str, value: str, amounts: Mapping[str, int], reference: Reference
+    kind: str, value: str, amounts: Mapping[str, int], reference: Reference, words: int = 0
 ) -> dict[str, float]:
     """Account to the chance that it carries the value by accident."""
     if kind in KEPT:
-        return dict.fromkeys(amounts, reference.chance_in_source(kind, value))
-    chance = reference.chance_in_image(kind, value)
+        least = _LEAST_FOR_TOOL if kind == "generator" else 0.0
+        return dict.fromkeys(amounts, max(least, reference.chance_in_source(kind, value)))
+    chance = reference.chance_in_image(kind, value, words)
     return {account: 1 - (1 - chance) ** count for account, count in amounts.items()}
 
 

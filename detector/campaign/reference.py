@@ -14,9 +14,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from detector.campaign.traces import SHINGLE_WORDS
+
 _FILE = Path(__file__).parent / "data" / "trace_reference.json"
 # With fewer images of a kind the set cannot say how common a value is.
 LEAST_IMAGES = 30
+_LONG_SEED, _LONG_SEED_CHANCE = 7, 1e-6
+_LEAST_CHANCE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,27 @@ class Reference:
             return None
         return known.values.get(key_of(kind, value), (0, 0))[0] / known.images
 
-    def chance_in_image(self, kind: str, value: str) -> float:
+    def chance_in_image(self, kind: str, value: str, words: int = 0) -> float:
         """A cautious chance that an unrelated image with such a trace carries this one.
 
         Half an image is added, so that a value nobody has seen is as rare as the set can say.
+        Two things are rarer than any set can say, when nobody has seen them: a long seed, since
+        tools draw it from 2^32 numbers or more (one in a million is taken, for those copied from
+        guides); and a long passage of a prompt, of which every word beyond the fifth halves the
+        chance (a word of prose carries several bits).
+
+        Args:
+            kind, value: the trace; for "prompt" one shingle of the passage.
+            words: of the whole passage.
         """
         known = self.kinds.get(kind, _NOTHING)
         seen = known.values.get(key_of(kind, value), (0, 0))[0]
-        return (seen + 0.5) / (known.images + 1)
+        chance = (seen + 0.5) / (known.images + 1)
+        if seen:
+            return chance
+        if kind == "seed" and len(value) >= _LONG_SEED and len(set(value)) > 2:
+            return min(chance, _LONG_SEED_CHANCE)
+        return max(chance * 0.5 ** max(0, words - SHINGLE_WORDS), _LEAST_CHANCE)
 
     def chance_in_source(self, kind: str, value: str) -> float:
         """A cautious chance that an unrelated author's images carry this trace at all."""
