@@ -198,8 +198,20 @@ def test_without_an_endpoint_nothing_is_loaded_before_the_first_image() -> None:
     assert isinstance(make_judge(model="no such bundle"), LocalJudge)
 
 
+def test_in_process_the_verdict_counts_evidence_as_the_service_does(tmp_path: Path) -> None:
+    from tests.bundles import untrained_bundle
+
+    asked = make_judge(model=untrained_bundle(tmp_path / "made_v1"))
+    plain, declared = asked(picture(DARK)), asked(picture(DARK, declared=True))
+    assert plain.finding.model == declared.finding.model == "made_v1"
+    assert plain.finding.score == declared.finding.score
+    assert "a1111_parameters" in [item.kind for item in declared.claims]
+    assert declared.finding.verdict is not Verdict.NO_SIGN
+    assert asked(picture(DARK)[:300]).finding.status is Status.TRUNCATED
+
+
 def test_a_missing_model_environment_names_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "detector.predict", None)
+    monkeypatch.setitem(sys.modules, "detector.scorers", None)
     with pytest.raises(JudgeError, match="endpoint"):
         LocalJudge()(b"x")
 

@@ -136,30 +136,34 @@ class LocalJudge:
     """Judges in this process; the model is loaded when the first image comes.
 
     Args:
-        model: a bundle's name or folder; None for the default.
+        model: what `--model` takes: a bundle's name or folder, or a plug-in; None for the default.
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
         self._model = model
-        self._detector: Any = None
+        self._scorer: Any = None
         self._lock = threading.Lock()
 
     def __call__(self, data: bytes) -> Judgement:
-        """Score and gather evidence; one image at a time, for the CNN uses all cores."""
+        """Score, gather evidence, decide over both; one image at a time is scored."""
         try:
             from detector.evidence import gather
-            from detector.predict import Detector
+            from detector.preprocess import prepare
+            from detector.scorers import load_scorer
+            from detector.verdict import decided
         except ImportError as fault:
             raise JudgeError(
                 f"this environment cannot load the model ({fault.name} is missing): name the "
                 "endpoint of a running `detector serve`, or install the package with its "
                 "dependencies"
             ) from fault
-        with self._lock:
-            if self._detector is None:
-                self._detector = Detector.load(self._model)
-            finding = self._detector.predict(data)
-        return Judgement(finding, tuple(gather(data)))
+        with self._lock:  # the CNN uses all cores by itself
+            if self._scorer is None:
+                self._scorer = load_scorer(self._model)
+            item = prepare("", data, self._scorer.bundle.preprocess)
+            finding = self._scorer.score_prepared([item])[0]
+        evidence = tuple(gather(data))
+        return Judgement(decided(finding, evidence), evidence)
 
 
 def make_judge(
