@@ -110,8 +110,8 @@ def table(
         element("thead", element("tr", *heads)),
         element("tbody", *rows),
     )
-    # A region that scrolls sideways must be reachable by keyboard, and then needs a name.
-    return element("div", made, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    # What scrolls sideways must be reachable by keyboard, and then needs a role and a name.
+    return element("div", made, class_="scroll", role="group", aria_label=caption, tabindex="0")
 
 
 def embedded_json(value: Any) -> Html:

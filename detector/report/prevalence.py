@@ -72,7 +72,7 @@ def figure(draw: Draw, caption: str, drawn: bool) -> Html:
         )
     if not made:
         return made
-    inside = element("div", made, class_="chart", role="region", tabindex="0", aria_label="Chart")
+    inside = element("div", made, class_="chart", role="group", tabindex="0", aria_label=caption)
     return element("figure", inside, element("figcaption", caption))
 
 
