@@ -30,6 +30,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("inspect", "detector.cli.inspect", "list the evidence of origin that a file carries"),
     Command("serve", "detector.cli.serve", "score images for other programs over HTTP"),
     Command("policy", "detector.cli.policy", "check a policy file, and replay it over a store"),
+    Command("calibrate", "detector.cli.calibrate", "fit a model to your own labelled images"),
     Command("corpus", "detector.cli.corpus", "build, check, split and describe a training corpus"),
     Command("train", "detector.cli.train", "train a model bundle on a corpus"),
     Command("evaluate", "detector.cli.evaluate", "measure a model on held-out sources"),

@@ -44,6 +44,25 @@ _ERRORS = {
     501: "This model gives no heatmap.",
     503: "Not ready, ending, or it took too long.",
 }
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+_BASE64 = {"type": "string", "format": "byte", "minLength": 4}
+_ADDRESS = {"type": "string", "format": "uri"}
+_INPUTS = _object(inputs=_BASE64)
+_ADDRESSES = {
+    "anyOf": [
+        _INPUTS,
+        _object(url=_ADDRESS),
+        _object(urls={"type": "array", "items": _ADDRESS, "minItems": 1}),
+    ]
+}
+_IMAGE_URL = _object(type={"type": "string", "const": "image_url"}, image_url=_object(url=_ADDRESS))
+_MODERATION = _object(input={"type": "array", "items": _IMAGE_URL, "minItems": 1})
+_REKOGNITION = _object(Image=_object(Bytes=_BASE64))
 _bearer = HTTPBearer(auto_error=False, description="A token of the file that --token-file names.")
 
 _Evidence = Annotated[
@@ -155,19 +174,56 @@ def _add_score(app: FastAPI, service: Service) -> None:
 
         A file that cannot be scored is a finding with another `status` than "ok".
         """
-        uploads = await uploads_of(request, service.settings, service.fetcher)
-        judged, actions, maps = await service.score(uploads, evidence=evidence, heatmap=heatmap)
-        if shape is Shape.NATIVE:
-            if not evidence:
-                judged = [shapes.without_evidence(item) for item in judged]
-            return JSONResponse(shapes.native(judged, actions, maps))
-        shapes.all_scored(judged)
-        model = service.scorer.model_id
-        if shape is Shape.HUGGINGFACE:
-            return JSONResponse(shapes.huggingface(judged))
-        if shape is Shape.REKOGNITION:
-            return JSONResponse(shapes.rekognition(judged, model))
-        return JSONResponse(shapes.openai(judged, model, request_id.get()))
+        return await _answer(request, service, shape, evidence=evidence, heatmap=heatmap)
+
+    @app.post(
+        "/v1/moderations",
+        response_model=None,
+        responses={200: {"model": schemas.Moderation}, **_errors(*_ERRORS)},
+        tags=["score"],
+        summary="As OpenAI's moderations: for its clients, with base_url=…/v1",
+        dependencies=[_secured()],
+        openapi_extra={"requestBody": _json_schema(_MODERATION)},
+    )
+    async def moderations(request: Request) -> JSONResponse:
+        """Images as data: addresses; others are fetched only from listed hosts."""
+        return await _answer(request, service, Shape.OPENAI)
+
+    @app.post(
+        "/",
+        response_model=None,
+        responses={200: {"model": schemas.ModerationLabels}, **_errors(*_ERRORS)},
+        tags=["score"],
+        summary="As DetectModerationLabels of Amazon Rekognition: for its clients",
+        dependencies=[_secured()],
+        openapi_extra={"requestBody": _json_schema(_REKOGNITION)},
+    )
+    async def detect_moderation_labels(request: Request) -> JSONResponse:
+        """The access key is taken for the token; signatures are not looked at."""
+        return await _answer(request, service, Shape.REKOGNITION)
+
+
+async def _answer(
+    request: Request,
+    service: Service,
+    shape: Shape,
+    *,
+    evidence: bool = True,
+    heatmap: bool = False,
+) -> JSONResponse:
+    uploads = await uploads_of(request, service.settings, service.fetcher)
+    judged, actions, maps = await service.score(uploads, evidence=evidence, heatmap=heatmap)
+    if shape is Shape.NATIVE:
+        if not evidence:
+            judged = [shapes.without_evidence(item) for item in judged]
+        return JSONResponse(shapes.native(judged, actions, maps))
+    shapes.all_scored(judged)
+    model = service.scorer.model_id
+    if shape is Shape.HUGGINGFACE:
+        return JSONResponse(shapes.huggingface(judged))
+    if shape is Shape.REKOGNITION:
+        return JSONResponse(shapes.rekognition(judged, model))
+    return JSONResponse(shapes.openai(judged, model, request_id.get()))
 
 
 def _add_adapters(app: FastAPI, service: Service) -> None:
@@ -202,12 +258,6 @@ def _add_handlers(app: FastAPI) -> None:
                 "See /openapi.json for what there is.",
                 dict(error.headers or {}),
             )
-        )
-
-    @app.exception_handler(Exception)
-    async def fault(_: Request, __: Exception) -> JSONResponse:
-        return _error_answer(
-            HttpError(500, "internal", "A fault in the service.", "Its log has the cause.")
         )
 
 
@@ -252,12 +302,9 @@ def _body_schema(service: Service) -> dict[str, Any]:
     content[FORM] = {
         "schema": {"type": "object", "properties": {"file": files}, "required": ["file"]}
     }
-    if service.fetcher is not None:
-        address = {"type": "string", "format": "uri"}
-        content[JSON] = {
-            "schema": {
-                "type": "object",
-                "properties": {"url": address, "urls": {"type": "array", "items": address}},
-            }
-        }
+    content |= _json_schema(_ADDRESSES if service.fetcher is not None else _INPUTS)["content"]
     return {"required": True, "content": content}
+
+
+def _json_schema(body: dict[str, Any]) -> dict[str, Any]:
+    return {"required": True, "content": {JSON: {"schema": body}}}

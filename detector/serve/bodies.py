@@ -1,11 +1,12 @@
-"""What a client sent: raw bytes, a form with files, or the address of an image; to uploads."""
+"""What a client sent, to uploads: raw bytes, a form with files, or JSON with or about images."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from detector.images import sniff
 from detector.names import printable
 from detector.serve.engine import Upload
 from detector.serve.faults import HttpError
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 RAW = "application/octet-stream"
 FORM = "multipart/form-data"
 JSON = "application/json"
+JSON_TYPES = frozenset({JSON, "application/x-amz-json-1.1"})
+URLENCODED = "application/x-www-form-urlencoded"
 _LONGEST_NAME = 200
-_LONGEST_JSON = 65536
 
 
 async def uploads_of(request: Request, settings: Settings, fetcher: Fetcher | None) -> list[Upload]:
@@ -31,18 +33,16 @@ async def uploads_of(request: Request, settings: Settings, fetcher: Fetcher | No
     kind = request.headers.get("content-type", RAW).partition(";")[0].strip().lower()
     if kind == FORM:
         return await _of_form(request, settings)
-    if kind == JSON:
-        return await _of_addresses(request, settings, fetcher)
-    if kind != RAW and not kind.startswith("image/"):
-        raise HttpError(
-            415,
-            "unsupported_type",
-            f"A body of type {printable(kind)[:80]!r} is not read here.",
-            f"Send the bytes of an image with Content-Type: {RAW}, or files as {FORM}.",
-        )
+    if kind in JSON_TYPES:
+        return await _of_json(request, settings, fetcher)
+    if kind != RAW and kind != URLENCODED and not kind.startswith("image/"):
+        raise _unsupported(kind)
     data = await request.body()
     if not data:
         raise _nothing()
+    # `curl --data-binary` calls everything a form; what is in it tells.
+    if kind == URLENCODED and sniff(data) is None:
+        raise _unsupported(kind)
     return [Upload(data)]
 
 
@@ -75,38 +75,90 @@ async def _of_form(request: Request, settings: Settings) -> list[Upload]:
     return uploads
 
 
-async def _of_addresses(
-    request: Request, settings: Settings, fetcher: Fetcher | None
-) -> list[Upload]:
-    if fetcher is None:
-        raise HttpError(
-            415,
-            "fetch_off",
-            "This service does not fetch addresses.",
-            "Send the image itself, or start the service with --allow-fetch HOST.",
-        )
-    urls = _addresses(await request.body())
-    if len(urls) > settings.max_images:
+async def _of_json(request: Request, settings: Settings, fetcher: Fetcher | None) -> list[Upload]:
+    """Images inside JSON, or their addresses, as the clients of four services write them."""
+    places = places_of(await request.body())
+    if len(places) > settings.max_images:
         raise _too_many(settings)
-    return [Upload(await fetcher.fetch(url), url[:_LONGEST_NAME]) for url in urls]
+    uploads: list[Upload] = []
+    for place in places:
+        if isinstance(place, bytes):
+            uploads.append(Upload(place))
+        elif fetcher is None:
+            raise HttpError(
+                415,
+                "fetch_off",
+                "This service does not fetch addresses.",
+                "Send the image itself, or start the service with --allow-fetch HOST.",
+            )
+        else:
+            uploads.append(Upload(await fetcher.fetch(place), printable(place)[:_LONGEST_NAME]))
+    return uploads
 
 
-def _addresses(body: bytes) -> Sequence[str]:
+def places_of(body: bytes) -> list[bytes | str]:
+    """The images of a JSON body, as bytes, or as addresses that are not fetched yet.
+
+    Read are {"url": …} and {"urls": […]}; {"inputs": BASE64} of Hugging Face; {"input": […]} of
+    OpenAI's moderations, with data: or http addresses; {"Image": {"Bytes": BASE64}} of Amazon
+    Rekognition. Raises `HttpError` 422 for anything else.
+    """
     try:
-        if len(body) > _LONGEST_JSON:
-            raise ValueError
         record: Any = json.loads(body)
-        urls = [record["url"]] if "url" in record else record["urls"]
-        if not urls or not isinstance(urls, list) or not all(isinstance(u, str) for u in urls):
+        if "url" in record:
+            found = [_address(record["url"])]
+        elif "urls" in record:
+            found = [_address(url) for url in _list(record["urls"])]
+        elif "inputs" in record:
+            found = [_inline(record["inputs"])]
+        elif "input" in record:
+            items = [item for item in _list(record["input"]) if item["type"] == "image_url"]
+            found = [_address(item["image_url"]["url"]) for item in items]
+        else:
+            found = [_inline(record["Image"]["Bytes"])]
+        if not found:
             raise ValueError
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise HttpError(
             422,
             "bad_json",
             "The JSON body names no image.",
-            'Send {"url": "https://…"} or {"urls": ["https://…"]}.',
+            'Send {"url": "https://…"}, {"inputs": BASE64}, or a body of type '
+            f"{RAW} with the image itself.",
         ) from error
-    return list(urls)
+    return found
+
+
+def _address(url: Any) -> bytes | str:
+    if not isinstance(url, str):
+        raise ValueError
+    if url[:5].lower() != "data:":
+        return url
+    head, comma, text = url.partition(",")
+    if not comma or not head.lower().endswith(";base64"):
+        raise ValueError
+    return _inline(text)
+
+
+def _inline(text: Any) -> bytes:
+    if not isinstance(text, str) or not text:
+        raise ValueError
+    return base64.b64decode(text, validate=True)
+
+
+def _list(items: Any) -> list[Any]:
+    if not isinstance(items, list):
+        raise ValueError
+    return items
+
+
+def _unsupported(kind: str) -> HttpError:
+    return HttpError(
+        415,
+        "unsupported_type",
+        f"A body of type {printable(kind)[:80]!r} is not read here.",
+        f"Send the bytes of an image with Content-Type: {RAW}, or files as {FORM}.",
+    )
 
 
 def _nothing() -> HttpError:

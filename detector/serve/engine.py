@@ -141,10 +141,13 @@ class Engine:
         """
         if self._closing:
             raise _ending()
-        if self._held + len(uploads) > self._settings.queue:
-            what = f"{self._held} of {self._settings.queue} images are waiting"
+        with self._lock:
+            held = self._held
+            room = held + len(uploads) <= self._settings.queue
+            self._held += len(uploads) if room else 0
+        if not room:
+            what = f"{held} of {self._settings.queue} images are waiting"
             raise busy(what, self.retry_after(len(uploads)))
-        self._held += len(uploads)
         jobs = [self._admit(upload, evidence, pixels) for upload in uploads]
         futures = [job.future for job in jobs]
         try:

@@ -113,9 +113,7 @@ def serve(app: FastAPI, settings: Settings, host: str, port: int) -> int:
     try:
         listener = config.bind_socket()
     except SystemExit as error:
-        raise UsageError(
-            f"{host}:{port} cannot be listened on: take another"
-        ) from error
+        raise UsageError(f"{host}:{port} cannot be listened on: take another") from error
     logging.getLogger("detector.serve").info("listening", extra={"host": host, "port": port})
     server.run(sockets=[listener])
     return 0 if server.started else 1

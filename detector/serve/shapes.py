@@ -132,6 +132,13 @@ def all_scored(judged: Sequence[Judged]) -> None:
                 f"File {number} was not scored: {item.finding.reason}",
                 "Send another file; shape=native reports such a file beside the others.",
             )
+        if item.finding.probability is None:
+            raise HttpError(
+                422,
+                "uncalibrated",
+                "This model gives no probability: it was never calibrated.",
+                "Run detector calibrate for it, or ask for shape=native.",
+            )
 
 
 def _labels(judged: Judged) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from detector.errors import UsageError
 log = logging.getLogger("detector.serve")
 
 SHORTEST = 16
+_CREDENTIAL = re.compile(r"Credential=([^/,\s]+)/")
 _HASHED = re.compile(r"sha256:([0-9a-f]{64})")
 
 
@@ -106,7 +107,8 @@ def presented(authorization: str) -> bytes | None:
     """The token in an Authorization header; None when there is none.
 
     "Bearer TOKEN" is the usual form. "Basic" with the token as password is for clients that can
-    only be given a URL: http://any:TOKEN@host/.
+    only be given a URL: http://any:TOKEN@host/. Amazon's clients put the access key into their
+    signature's "Credential", which is read as the token; the signature is not looked at.
     """
     scheme, _, rest = authorization.partition(" ")
     rest = rest.strip()
@@ -118,4 +120,5 @@ def presented(authorization: str) -> bytes | None:
         except (binascii.Error, ValueError):
             return None
         return password if colon and password else None
-    return None
+    signed = _CREDENTIAL.search(rest) if scheme == "AWS4-HMAC-SHA256" else None
+    return signed[1].encode() if signed else None
