@@ -155,8 +155,8 @@ async def _map(
         return None
     try:
         return await heatmap(data)
-    except DetectorError as fault:
-        logger.warning("a prediction has no regions: %s", fault)
+    except Exception as fault:  # noqa: BLE001 - a fault of the map must not lose the prediction
+        logger.warning("a prediction has no regions: %s: %s", type(fault).__name__, fault)
         return None
 
 
