@@ -221,12 +221,17 @@ class Tx:
     endpoint: str
 
     def __call__(self, *words: str) -> str:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         env = plain_environment(
             TX_STATEDIR=str(self.folder / "state"),
             DETECTOR_ENDPOINT=self.endpoint,
             DETECTOR_TOKEN_FILE=str(token_file(self.folder)),
         )
-        done = subprocess.run(
+        return subprocess.run(
             [str(self.programs / "tx"), *words],
             env=env,
             cwd=self.folder,
@@ -235,8 +240,6 @@ class Tx:
             timeout=120,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def python(self, code: str) -> str:
         done = subprocess.run(
@@ -302,6 +305,14 @@ def test_tx_matches_photos_without_a_pdq_hash(tx: Tx) -> None:
 
 def test_tx_gives_no_signal_for_a_file_that_cannot_be_scored(tx: Tx) -> None:
     assert "standin" not in tx("hash", "-S", "ai_generated", "photo", "broken.png")
+
+
+def test_tx_says_in_a_sentence_that_the_detector_is_away(tx: Tx, detector_service: Service) -> None:
+    detector_service.status = 500
+    done = tx.run("match", "photo", "flagged.png")
+    assert done.returncode not in (0, 1)
+    assert "the detector service answered 500" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_classifier_labels_photos(tx: Tx) -> None:

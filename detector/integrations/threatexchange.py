@@ -4,9 +4,9 @@
 
 Signals have two written forms, and only unlike forms match (see `detector.integrations.signals`):
 
-* an image's: `lite_v1:+5.23:likely_generated:9f86d081884c7d65` (model, score, verdict, and the
+* an image's: `model_v1:+5.23:likely_generated:9f86d081884c7d65` (model, score, verdict, and the
   start of the file's sha256);
-* a rule's, for a bank: `verdict=likely_generated`, or `lite_v1>=+4.00`.
+* a rule's, for a bank: `verdict=likely_generated`, or `model_v1>=+4.00`.
 
 `tx match photo FILE` then names the banks whose rule the image meets. An image's own form that
 is put into a bank finds that very file again and nothing else.
@@ -31,6 +31,7 @@ from threatexchange.classifier.classifier import (
     ClassificationResult,
     Classifier,
 )
+from threatexchange.cli.exceptions import CommandError
 from threatexchange.content_type.photo import PhotoContent
 from threatexchange.extensions.manifest import (
     ThreatExchangeExtensionManifest,
@@ -38,7 +39,7 @@ from threatexchange.extensions.manifest import (
 from threatexchange.signal_type import signal_base
 from threatexchange.signal_type.pdq.pdq_index import PDQIndex
 
-from detector.errors import UsageError
+from detector.errors import DetectorError, UsageError
 from detector.integrations.client import Judge, Judgement, make_judge
 from detector.integrations.signals import matches, parse_signal, signal_of
 from detector.results import Asserts, Verdict
@@ -86,9 +87,13 @@ class AiGeneratedSignal(signal_base.SimpleSignalType, signal_base.BytesHasher):
     def hash_from_bytes(cls, bytes_: bytes) -> str:
         """The image's form; "" when the file cannot be scored.
 
-        Raises `JudgeError` when the detector cannot be asked: no signal is not "no match".
+        Raises tx's own `CommandError` when the detector cannot be asked: no signal is not "no
+        match", and `tx` prints the reason.
         """
-        signal = signal_of(default_judge()(bytes_).finding)
+        try:
+            signal = signal_of(default_judge()(bytes_).finding)
+        except DetectorError as fault:
+            raise CommandError.external_dependency(str(fault)) from fault
         return "" if signal is None else str(signal)
 
     @classmethod
