@@ -13,7 +13,7 @@ import html
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -206,7 +206,7 @@ def rendered(path: Path, book: dict[str, Any]) -> dict[str, str | bytes]:
             parts.append(source)
         elif cell["cell_type"] == "code" and source:
             parts.append(f"```python\n{source}\n```")
-            for output in cell.get("outputs", ()):
+            for output in merged(cell.get("outputs", ())):
                 number = len(pages)
                 shown, picture = output_of(output, f"{path.stem}-{number}.png")
                 parts.append(shown)
@@ -217,6 +217,20 @@ def rendered(path: Path, book: dict[str, Any]) -> dict[str, str | bytes]:
     parts.insert(1, note)
     pages[f"notebooks/{path.stem}.md"] = "\n\n".join(part for part in parts if part) + "\n"
     return pages
+
+
+def merged(outputs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The outputs of a cell, with pieces of one stream put together."""
+    found: list[dict[str, Any]] = []
+    for output in outputs:
+        before = found[-1] if found else {"output_type": ""}
+        kinds = {before["output_type"], output["output_type"]}
+        if kinds == {"stream"} and before["name"] == output["name"]:
+            text = "".join(before["text"]) + "".join(output["text"])
+            found[-1] = {**before, "text": text}
+        else:
+            found.append(output)
+    return found
 
 
 def output_of(output: dict[str, Any], name: str) -> tuple[str, bytes | None]:
