@@ -116,6 +116,27 @@ def test_known_programs_and_trusted_signers_keep_their_names_and_others_do_not(r
     assert "Example Press" not in issuers
 
 
+def test_an_issuer_that_a_sentence_names_has_its_pseudonym_there_too(redactor: Redactor):
+    campaign = sample_campaign()
+    index = next(i for i, item in enumerate(campaign.items) if "broken" in item.finding.path)
+    item = campaign.items[index]
+    said = "The signature of Example Press does not hold."
+    item = replace(item, finding=replace(item.finding, conflicts=(said,)))
+    clean = redactor.campaign(replace(campaign, items=(item,))).items[0]
+    assert clean.finding.conflicts == (
+        f"The signature of {clean.evidence[0].issuer} does not hold.",
+    )
+
+
+def test_a_model_that_is_named_by_its_file_loses_the_file(redactor: Redactor):
+    campaign = sample_campaign()
+    item = campaign.items[0]
+    item = replace(item, finding=replace(item.finding, model="hf:/home/user/model"))
+    clean = redactor.campaign(replace(campaign, items=(item,), clusters=()))
+    assert "user" not in clean.items[0].finding.model
+    assert clean.custody.model == campaign.custody.model
+
+
 def test_names_inside_sentences_and_errors_are_replaced(redactor: Redactor):
     campaign = sample_campaign()
     words = "Account-A posted collected/account-b/crowd.jpg, see /home/user/x.txt, a@b.example, @me"

@@ -31,7 +31,7 @@ from detector.errors import UsageError
 Box = tuple[float, float, float, float]  # x, y, width, height in pixels
 
 # Small pictures are enlarged before the search: a face of 12 pixels is found by none of them.
-_SEARCH_SIDE = 640
+_SEARCH_SIDE = 448
 _MOST_SIDE = 1280
 # A low threshold: a blurred wall costs nothing, a face that is seen does.
 _CENTERFACE_LEAST = 0.2
@@ -69,10 +69,15 @@ def find(model: str | Path | None = None) -> Finder:
     if weights is not None:
         net = _centerface_net(str(weights))
         return Finder("centerface", _WORDS["centerface"], lambda rgb: _centerface(net, rgb))
+    return find_haar()
+
+
+def find_haar() -> Finder:
+    """The Haar cascades of OpenCV 4; the way "none" where there are none."""
     cascades = _cascades()
-    if cascades:
-        return Finder("haar", _WORDS["haar"], lambda rgb: _haar(cascades, rgb))
-    return Finder("none", _WORDS["none"], None)
+    if not cascades:
+        return Finder("none", _WORDS["none"], None)
+    return Finder("haar", _WORDS["haar"], lambda rgb: _haar(cascades, rgb))
 
 
 def blurred(rgb: np.ndarray, finder: Finder) -> np.ndarray:

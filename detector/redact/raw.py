@@ -53,12 +53,18 @@ def redacted(evidence: Evidence, names: Pseudonyms) -> dict[str, Any]:
 
 def issuer(evidence: Evidence, names: Pseudonyms) -> str:
     """The issuer: a known program or a trusted signer by its name, anybody else by a pseudonym."""
-    known = (
+    if known_issuer(evidence):
+        return evidence.issuer
+    return names.name("issuer", evidence.issuer)
+
+
+def known_issuer(evidence: Evidence) -> bool:
+    """Whether the issuer is a program we know, or a signer on the trust list: nobody private."""
+    return (
         evidence.channel in _MEASURED
         or evidence.trust is Trust.TRUSTED
         or evidence.issuer in _ISSUERS
     )
-    return evidence.issuer if known else names.name("issuer", evidence.issuer)
 
 
 def texts(campaign: Campaign) -> Iterator[str]:

@@ -6,6 +6,7 @@ that is added to the records later, is scrubbed of every name that is known.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import PurePosixPath
@@ -23,13 +24,14 @@ from detector.redact.pseudonyms import Pseudonyms
 from detector.results import Evidence
 
 T = TypeVar("T")
+_PLAIN_WORD = re.compile(r"[\w.-]*")
 
 # Fixed words, hashes and settings: they hold nothing of anybody's.
 _KEPT = frozenset(
     (
         *("sha256", "sha256s", "id", "cluster", "clusters", "status", "verdict", "verdict_code"),
         *("pixel_verdict", "pixel_code", "evidence_kinds", "kind", "channel", "asserts", "trust"),
-        *("caveat", "model", "tool", "config_hash", "context_sha256", "format", "mode"),
+        *("caveat", "tool", "config_hash", "context_sha256", "format", "mode"),
         *("stratum", "view", "by", "platform", "platforms", "language", "languages", "trace"),
     )
 )
@@ -66,6 +68,10 @@ def _learn(campaign: Campaign, pseudonyms: Pseudonyms) -> None:
             pseudonyms.know([link.value], pseudonyms.name("text", link.value))
     pseudonyms.know([campaign.context.source, campaign.custody.store], "(redacted)")
     pseudonyms.know(raw.texts(campaign), "(redacted)")
+    for item in campaign.items:
+        for evidence in item.evidence:
+            if not raw.known_issuer(evidence):
+                pseudonyms.know([evidence.issuer], raw.issuer(evidence, pseudonyms))
 
 
 def _accounts(campaign: Campaign) -> Iterator[str]:
@@ -93,6 +99,7 @@ class _Walker:
             "path": pseudonyms.path,
             "paths": lambda paths: tuple(sorted(pseudonyms.path(path) for path in paths)),
             "source": pseudonyms.path,
+            "model": self._model,
             "store": pseudonyms.path,
             "columns": lambda columns: {name: name for name in columns},
             "commands": lambda commands: tuple(pseudonyms.command(line) for line in commands),
@@ -150,6 +157,10 @@ class _Walker:
             start = value.reason.split("'")[0].split('"')[0].split(":")[0].strip()
             return {"reason": start if start == value.reason else f"{start} (redacted)"}
         return {}
+
+    def _model(self, model: str) -> str:
+        # A bundle's id is a plain word; another package's model may be named by its file.
+        return model if _PLAIN_WORD.fullmatch(model) else self._names.scrub(model)
 
     def _account(self, name: str) -> str:
         return self._names.account(name)
