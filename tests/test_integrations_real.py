@@ -211,6 +211,29 @@ def test_synapse_fails_open_as_configured(
     assert "500" in homeserver.noted("allow")[-1]["reason"]
 
 
+def test_synapse_does_not_start_with_a_wrong_option(tmp_path: Path) -> None:
+    python = environment("synapse") / "python"
+    module = "detector.integrations.synapse.DetectorModule"
+    config = {
+        "server_name": "localhost",
+        "listeners": [],
+        "database": {"name": "sqlite3", "args": {"database": ":memory:"}},
+        "signing_key_path": str(tmp_path / "key"),
+        "report_stats": False,
+        "modules": [{"module": module, "config": {"likely_generated": "delete"}}],
+    }
+    (tmp_path / "homeserver.json").write_text(json.dumps(config))
+    command = [str(python), "-m", "synapse.app.homeserver", "-c", "homeserver.json"]
+    env = plain_environment()
+    subprocess.run([*command, "--generate-keys"], check=True, env=env, cwd=tmp_path)
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path, env=env
+    )
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "likely_generated must be one of allow, log, quarantine, reject" in said
+
+
 # ThreatExchange
 
 
