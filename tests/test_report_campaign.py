@@ -73,7 +73,7 @@ def test_where_only_bounds_can_be_given_no_estimate_is_named(tmp_path: Path) -> 
     bounds = Prevalence("all", "", 3, 1, 0, None, 0.05, 1.0, 0.9, True, "Too few pictures.")
     campaign = replace(sample_campaign(), prevalence=(bounds,))
     text = Page(written(tmp_path, campaign, charts=False)).words
-    assert "Between 5 to 100 % of the 3 pictures may be generated." in text
+    assert "Between 5 and 100 % of the 3 pictures may be generated." in text
     assert "only bounds can be given" in text
     assert "By estimate" not in text
 

@@ -7,7 +7,7 @@ function openDetails(row) {
   byId("details-number").textContent = `Image ${number.format(row.n)} of ${number.format(rows.length)}`;
   byId("details-name").replaceChildren(path(row.name));
   byId("details-folder").replaceChildren();
-  fill(byId("details-folder"), null, dotted([row.folder, ...row.accounts.slice(0, 4)]));
+  fill(byId("details-folder"), null, dotted([...new Set([row.folder, ...row.accounts.slice(0, 4)])]));
   const more = detailsOf(row) || { paths: [], crops: [], posts: [], evidence: [], conflicts: [] };
   const facts = el("div", { class: "about" }, judgement(row, more), contradictions(more), evidence(more), figures(row),
     notes(row), postings(more), container(row, more));

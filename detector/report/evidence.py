@@ -27,8 +27,10 @@ _LEADS = ("prompt", "positive_prompt", "model", "seed", "producer", "signed_by")
 
 def conflicts_of(item: Item) -> tuple[str, ...]:
     """Sentences on channels that cannot all be right: the finding's own, else its evidence's."""
-    own = tuple(getattr(item.finding, "conflicts", ()))
-    return own or tuple(conflicts(item.evidence))
+    own = tuple(getattr(item.finding, "conflicts", ())) or tuple(conflicts(item.evidence))
+    if not own and item.finding.verdict is Verdict.NO_SIGN and says_generated(item):
+        return ("The file says generated, while the model sees no sign of it.",)
+    return own
 
 
 def claims(evidence: Iterable[Evidence]) -> list[str]:
@@ -106,12 +108,6 @@ def claim_counts(items: Iterable[Item]) -> Counter[tuple[Asserts, Trust]]:
 def says_generated(item: Item) -> bool:
     """Whether the file carries a claim, not under a broken signature, that it was generated."""
     return Asserts.GENERATED.value in claims(item.evidence)
-
-
-def disagrees(item: Item) -> bool:
-    """Whether the verdict and the file's own claims point in different directions."""
-    verdict = item.finding.verdict
-    return (verdict is Verdict.NO_SIGN and says_generated(item)) or bool(conflicts_of(item))
 
 
 def _json(value: Any) -> str:

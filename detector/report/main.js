@@ -288,3 +288,4 @@ if (asked.some((key) => key === "verdict" || (key in DEFAULTS && key !== "theme"
   byId("images").scrollIntoView({ behavior: "instant" });
   current().render();
 }
+performance.mark("list-ready"); // read by benchmarks/report_speed.py

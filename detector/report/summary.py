@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from detector.campaign.records import Prevalence
 from detector.names import one_line
 from detector.report.document import Document
-from detector.report.evidence import disagrees, says_generated
+from detector.report.evidence import conflicts_of, says_generated
 from detector.report.facts import Rates
 from detector.report.markup import Html, bullets, element, how, join, pairs, shown
 from detector.report.wording import (
@@ -71,7 +71,7 @@ def _answer(document: Document) -> Html:
         return element("p", *_counted(document), class_="lead")
     if share.estimate is None:
         text = join(
-            element("strong", f"Between {interval(share.low, share.high)}"),
+            element("strong", f"Between {share.low * 100:.0f} and {share.high * 100:.0f} %"),
             f" of the {count(share.pictures, 'picture')} may be generated. "
             "For this set only bounds can be given.",
         )
@@ -165,7 +165,7 @@ def _found(document: Document) -> Iterable[Html | str]:
             f"{signed:,} under a trusted signature. ",
             how("evidence"),
         )
-    against = sum(disagrees(item) for item in document.items)
+    against = sum(bool(conflicts_of(item)) for item in document.items)
     if against:
         yield join(
             f"On {count(against, 'image')} the model and the file, or two statements in the "
