@@ -35,16 +35,21 @@ def join(
 
     Only the seed of a group is looked at: its other members are copies of it.
     """
-    prints = [pictures[group.seed].print for group in groups]
+    # The mirror image of a seed has corners of its own.
+    looks = [(i, group.seed) for i, group in enumerate(groups)]
+    looks += [(i, g.mirrored) for i, g in enumerate(groups) if g.mirrored is not None]
+    prints = [pictures[number].print for _, number in looks]
     empty = np.empty((0, 32), dtype=np.uint8)
     pairs = features.candidates([empty if p is None else p.descriptors for p in prints])
     matches = []
     for done, (a, b, _) in enumerate(pairs.tolist()):
-        match = features.confirm(a, b, prints, lambda i: load(groups[i].seed))
+        match = None
+        if looks[a][0] != looks[b][0]:
+            match = features.confirm(a, b, prints, lambda i: load(looks[i][1]))
         if match is not None:
             matches.append(match)
         progress(done + 1, len(pairs))
-    cautious = _Cautious(len(groups))
+    cautious = _Cautious(len(groups), [group for group, _ in looks])
     for match in sorted(matches, key=lambda m: (-min(m.of_a, m.of_b), -m.inliers, m.a, m.b)):
         cautious.add(match)
     return [_ordered(part, pictures, groups, cautious) for part in cautious.parts()]
@@ -53,10 +58,11 @@ def join(
 class _Cautious:
     """Joins matches one by one, the fullest first, and leaves out those that would chain."""
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, group_of: Sequence[int]) -> None:
         self._parent = list(range(count))
+        self._group_of = group_of
         self._holder: dict[int, int] = {}
-        self._places: dict[int, list[Box]] = defaultdict(list)
+        self._places: dict[tuple[int, int], list[Box]] = defaultdict(list)
         self.inliers: dict[int, int] = {}
 
     def root(self, i: int) -> int:
@@ -68,26 +74,28 @@ class _Cautious:
 
     def add(self, match: Match) -> None:
         """Join two pictures, unless one of them only connects unlike ones."""
-        small, large, box = match.a, match.b, match.box_b
+        a, b = self._group_of[match.a], self._group_of[match.b]
+        small, large, place_of, box = a, b, match.b, match.box_b
         if match.of_a < match.of_b:
-            small, large, box = match.b, match.a, match.box_a
+            small, large, place_of, box = b, a, match.a, match.box_a
         whole = min(match.of_a, match.of_b) >= features.INSIDE
         if not whole:
             holder = self._holder.get(small)
             if holder is not None and self.root(holder) != self.root(large):
                 return
-            places = self._places[large]
+            # A seed and its mirror image hold the same pictures in different places.
+            places = self._places[large, place_of]
             if places and not any(_shared(box, place) > _SAME_PLACE for place in places):
                 return
             self._holder.setdefault(small, large)
             places.append(box)
-        for number in (match.a, match.b):
+        for number in (a, b):
             self.inliers[number] = max(match.inliers, self.inliers.get(number, 0))
-        self._parent[self.root(match.b)] = self.root(match.a)
+        self._parent[self.root(b)] = self.root(a)
 
     def held(self, i: int) -> int:
         """How many smaller pictures lie in picture i."""
-        return len(self._places[i])
+        return sum(len(boxes) for (group, _), boxes in self._places.items() if group == i)
 
     def parts(self) -> list[list[int]]:
         """The joined numbers, each part sorted."""

@@ -29,10 +29,17 @@ _BELIEVED = 0.5
 
 @dataclass
 class HashGroup:
-    """Pictures joined by their hashes: the seed's number, and the distance of the others."""
+    """Pictures joined by their hashes.
+
+    Attributes:
+        seed: number of the picture that the others were compared with.
+        distances: number of every other member to its distance from the nearest one.
+        mirrored: the largest member that is the seed's mirror image; None without one.
+    """
 
     seed: int
     distances: dict[int, int]
+    mirrored: int | None = None
 
     @property
     def size(self) -> int:
@@ -58,8 +65,8 @@ def by_hash(pictures: Sequence[Picture], load: Loader | None) -> list[HashGroup]
     for number, place in zip(usable, which.ravel().tolist(), strict=True):
         holders[place].append(number)
     for component in _components(distinct, mirrored):
-        for seed, near in _around_seeds(component, distinct, mirrored, holders, pictures):
-            groups += _believed(seed, near, pictures, load)
+        for group in _around_seeds(component, distinct, mirrored, holders, pictures):
+            groups += _believed(group, load)
     return groups
 
 
@@ -86,20 +93,30 @@ def _around_seeds(
     mirrored: Hashes,
     holders: dict[int, list[int]],
     pictures: Sequence[Picture],
-) -> list[tuple[int, dict[int, int]]]:
-    """The component cut so that every picture lies near a seed: (seed, {member: distance})."""
+) -> list[HashGroup]:
+    """The component cut so that every picture lies near a seed."""
     found = []
     left = component
     while left.size:
         seed_hash = _most_central(left, distinct, holders, pictures)
         apart = _apart(distinct[left], distinct[seed_hash], mirrored[seed_hash])
+        straight = _apart(distinct[left], distinct[seed_hash], distinct[seed_hash])
         inside = left[apart <= SEED_DISTANCE]
-        numbers = [n for h in inside.tolist() for n in holders[h]]
-        seed = max(holders[seed_hash], key=lambda n: (pictures[n].pixels, pictures[n].key))
+        turned = left[(apart <= SEED_DISTANCE) & (apart < straight)]
+        seed = _largest([seed_hash], holders, pictures)
         nearest = _nearest(inside, distinct, mirrored, holders)
-        found.append((seed, {n: nearest[n] for n in numbers if n != seed}))
+        nearest.pop(seed)
+        mirror = _largest(turned.tolist(), holders, pictures) if turned.size else None
+        found.append(HashGroup(seed, nearest, mirror))
         left = left[apart > SEED_DISTANCE]
     return found
+
+
+def _largest(
+    chosen: Sequence[int], holders: dict[int, list[int]], pictures: Sequence[Picture]
+) -> int:
+    numbers = (n for h in chosen for n in holders[h])
+    return max(numbers, key=lambda n: (pictures[n].pixels, pictures[n].key))
 
 
 def _apart(many: Hashes, one: Hashes, mirror: Hashes) -> NDArray[np.int16]:
@@ -141,18 +158,17 @@ def _nearest(
     return nearest
 
 
-def _believed(
-    seed: int, near: dict[int, int], pictures: Sequence[Picture], load: Loader | None
-) -> list[HashGroup]:
+def _believed(group: HashGroup, load: Loader | None) -> list[HashGroup]:
     """The group without members whose thumbnail looks unlike the seed's; those stand alone."""
-    if load is None or not near:
-        return [HashGroup(seed, near)]
-    first = load(seed)
+    if load is None or not group.distances:
+        return [group]
+    first = load(group.seed)
     kept, out = {}, []
-    for number, distance in near.items():
+    for number, distance in group.distances.items():
         second = load(number)
         if first is None or second is None or features.alike(first, second) >= _BELIEVED:
             kept[number] = distance
         else:
             out.append(HashGroup(number, {}))
-    return [HashGroup(seed, kept), *out]
+    mirror = group.mirrored if group.mirrored in kept else None
+    return [HashGroup(group.seed, kept, mirror), *out]
