@@ -185,7 +185,7 @@ def map_lines(shown: Heatmap, rgb: np.ndarray, console: Console) -> list[Rendera
             lines.append(numbers)
         else:
             lines.append(Columns([_blocks(shown, rgb, layer.view), numbers], padding=(0, 3)))
-    lines.append(Text("  × likelihood ratio of a piece alone; //// nothing to see", style="dim"))
+    lines.append(Text("  × factor on the likelihood ratio; //// nothing to see", style="dim"))
     lines += [Text(f"  note: {note}", style="yellow") for note in shown.notes]
     return lines
 

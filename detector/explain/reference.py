@@ -102,7 +102,7 @@ def measure(
         if stratum is None:
             continue
         for scope in scopes(stratum):
-            for own in dict.fromkeys(("", kind)):
+            for own in ("",) if y[i] else dict.fromkeys(("", kind)):
                 groups.setdefault((scope, int(y[i]), own), []).append(i)
     cells = []
     for (scope, label, kind), rows in sorted(groups.items()):
@@ -138,11 +138,16 @@ def _curve(
     return {
         "images": images,
         "sources": count,
-        "scores": np.round(knots, 3).tolist(),
-        "rates": np.round(rate, 4).tolist(),
-        "lows": np.round(np.minimum(low, wilson[:, 0]), 4).tolist(),
-        "highs": np.round(np.maximum(high, wilson[:, 1]), 4).tolist(),
+        "scores": _packed(knots),
+        "rates": _packed(rate),
+        "lows": _packed(np.minimum(low, wilson[:, 0])),
+        "highs": _packed(np.maximum(high, wilson[:, 1])),
     }
+
+
+def _packed(values: Floats) -> str:
+    # One string a curve: a config with a line for every number could not be read by people.
+    return " ".join(f"{v:.4g}" for v in values.tolist())
 
 
 def _knots(scores: Floats, image: NDArray[np.int64]) -> Floats:
@@ -182,10 +187,11 @@ def alike(
 
 
 def _read(cell: Mapping[str, Any], label: int, kind: str, score: float) -> Alike:
-    knots = np.asarray(cell["scores"], dtype=np.float64)
-    rate, low, high = (
-        float(np.interp(score, knots, cell[name])) for name in ("rates", "lows", "highs")
+    knots, rates, lows, highs = (
+        np.array([float(v) for v in cell[name].split()])
+        for name in ("scores", "rates", "lows", "highs")
     )
+    rate, low, high = (float(np.interp(score, knots, column)) for column in (rates, lows, highs))
     return Alike(
         label, kind, cell["scope"], cell["images"], cell["sources"], rate, low, high, score
     )
