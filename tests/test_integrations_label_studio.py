@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
-from hypothesis import given
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -384,5 +385,26 @@ def test_requests_that_make_no_sense_are_refused(site: Site) -> None:
     client = backend(site, most_tasks=2)
     assert client.post("/ls/predict", json={"tasks": "all"}).status_code == 422
     assert client.post("/ls/predict", json={"tasks": [1]}).status_code == 422
-    assert ask(client, "/a", "/b", "/c").status_code == 413
-    assert ask(client, "/a", label_config="<View>").status_code == 422
+    assert ask(client, "/a", "/b", "/c").status_code == 422
+    assert ask(client, "/a", label_config="<View>").status_code == 409
+
+
+schemathesis = pytest.importorskip("schemathesis", reason="needs schemathesis")
+
+
+def described() -> FastAPI:
+    app = FastAPI()
+    settings = Settings("http://127.0.0.1:9", "legacy")
+    app.include_router(router(threaded(judge), settings, model_version="standin_v1-1"))
+    return app
+
+
+@schemathesis.openapi.from_asgi("/openapi.json", described()).parametrize()
+@given_settings(
+    max_examples=15,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_answer_is_as_described(case: Any) -> None:
+    case.call_and_validate()

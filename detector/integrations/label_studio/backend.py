@@ -4,13 +4,11 @@ The contract is that of https://labelstud.io/guide/ml_create; the routes lie und
 is registered as the model's, such as http://127.0.0.1:8000/label-studio.
 """
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from detector.errors import DetectorError, MissingExtraError
 from detector.integrations.asynchronous import AsyncJudge
@@ -31,7 +29,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # Where the CNN looked in an image, or the record of that; None when there is nothing to draw.
-Mapper = Callable[[bytes], Awaitable["Heatmap | Mapping[str, Any] | None"]]
+Drawing = Union["Heatmap", Mapping[str, Any], None]
+Mapper = Callable[[bytes], Awaitable[Drawing]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Settings:
         token: an API token of a user who may see the tasks: personal, or legacy.
         also: origins besides its own that images may come from, such as a bucket's.
         max_bytes: longer images are refused.
-        most_tasks: tasks of one request that are worked on; more are answered with 413.
+        most_tasks: tasks of one request that are worked on; more are refused.
     """
 
     url: str
@@ -60,7 +59,7 @@ def router(
     model_version: str,
     heatmap: Mapper | None = None,
     prefix: str = "/label-studio",
-) -> APIRouter:
+) -> "APIRouter":
     """The routes of the ML backend.
 
     Args:
@@ -75,26 +74,35 @@ def router(
         UsageError: the address of Label Studio is malformed.
     """
     try:
-        from fastapi import APIRouter, HTTPException
+        from fastapi import APIRouter, Body, HTTPException
         from starlette.concurrency import run_in_threadpool
     except ImportError as fault:
         raise MissingExtraError("the Label Studio backend", "serve") from fault
     images = Images(settings.url, settings.token, also=settings.also, max_bytes=settings.max_bytes)
-    routes = APIRouter(prefix=prefix, tags=["label-studio"])
+    unusable = "The labelling interface shows no image from the tasks' data."
+    routes = APIRouter(
+        prefix=prefix,
+        tags=["label-studio"],
+        responses={400: {"description": "The body is no JSON."}},
+    )
+    conflict: dict[int | str, dict[str, Any]] = {409: {"description": unusable}}
+    most = settings.most_tasks
 
     @routes.get("/health")
     async def health() -> dict[str, str]:
         """Says that the backend is there."""
         return {"status": "UP", "model_class": "detector"}
 
-    @routes.post("/setup")
-    async def setup(request: dict[str, Any]) -> dict[str, str]:
+    @routes.post("/setup", responses=conflict)
+    async def setup(
+        interface: Annotated[str | None, Body(embed=True, alias="schema")] = None,
+    ) -> dict[str, str]:
         """Says which model answers.
 
         The address and token that come along are not used: whoever can reach this route
         could name any host.
         """
-        _controls(request.get("schema"))
+        _controls(interface)
         return {"model_version": model_version}
 
     @routes.get("/versions")
@@ -107,15 +115,13 @@ def router(
         """Takes note of nothing: annotations train no model here."""
         return {"status": "ignored"}
 
-    @routes.post("/predict")
-    async def predict(request: dict[str, Any]) -> dict[str, Any]:
+    @routes.post("/predict", responses=conflict)
+    async def predict(
+        tasks: Annotated[list[dict[str, Any]], Body(max_length=most)],
+        label_config: Annotated[str | None, Body()] = None,
+    ) -> dict[str, Any]:
         """One prediction per task; an empty list for a task whose image could not be had."""
-        tasks = request.get("tasks")
-        if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
-            raise HTTPException(422, "tasks must be a list of objects")
-        if len(tasks) > settings.most_tasks:
-            raise HTTPException(413, f"at most {settings.most_tasks} tasks at a time")
-        controls = _controls(request.get("label_config"))
+        controls = _controls(label_config)
 
         async def one(task: Mapping[str, Any]) -> Any:
             try:
@@ -135,20 +141,20 @@ def router(
             "model_version": model_version,
         }
 
-    def _controls(label_config: Any) -> Controls:
+    def _controls(label_config: str | None) -> Controls:
         if not label_config:
             return DEFAULT_CONTROLS
         try:
-            return read_controls(str(label_config))
+            return read_controls(label_config)
         except DetectorError as fault:
-            raise HTTPException(422, str(fault)) from fault
+            raise HTTPException(409, str(fault)) from fault
 
     return routes
 
 
 async def _map(
     heatmap: Mapper | None, data: bytes, finding: Finding, controls: Controls
-) -> Heatmap | Mapping[str, Any] | None:
+) -> Drawing:
     """Where the CNN looked, if the project has a place for it: a map costs more than a score."""
     unwanted = finding.verdict in (None, Verdict.NO_SIGN) or not controls.regions
     if heatmap is None or unwanted:
