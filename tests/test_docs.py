@@ -29,6 +29,8 @@ from detector.cli.commands import COMMANDS
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+# Pages whose blocks belong together as files of a project, and are tried as such.
+TESTED_ELSEWHERE = {"docs/how-to/plugins.md": "tests/test_plugin_cookbook.py"}
 RUN_BY_THE_CHECK_SCRIPT = "command: "
 BLOCK = re.compile(
     r"(?:^<!-- (?P<comment>.+?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
@@ -77,7 +79,8 @@ def name_of(page: Path) -> str:
 RUNNABLE = [
     page
     for page in PAGES
-    if any(b.language in ("sh", "python") and not b.skipped for b in blocks(page))
+    if name_of(page) not in TESTED_ELSEWHERE
+    and any(b.language in ("sh", "python") and not b.skipped for b in blocks(page))
 ]
 
 
@@ -171,6 +174,12 @@ def test_a_block_that_is_not_run_says_why_and_they_are_few() -> None:
     for page, block in skipped:
         assert len(block.skipped.split()) >= 3, f"{name_of(page)}:{block.line}: give a reason"
     assert len(skipped) * 4 <= len(every)
+
+
+def test_pages_that_are_tested_elsewhere_are_there_and_so_is_their_test() -> None:
+    for page, test in TESTED_ELSEWHERE.items():
+        assert (ROOT / page).is_file()
+        assert Path(page).stem in (ROOT / test).read_text(encoding="utf-8")
 
 
 def test_every_fence_names_its_language() -> None:
