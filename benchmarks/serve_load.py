@@ -302,7 +302,7 @@ async def measure(args: argparse.Namespace) -> dict[str, Any]:
                 await until_ready(port)
                 load, memory = Load(port, files, expected), Memory()
                 # The first requests fill caches and start threads: they are not measured.
-                await load.run(max(args.concurrency, 64), args.concurrency, seed=1)
+                await load.run(args.concurrency // 2, args.concurrency, seed=1)
                 load.outcomes.clear()
                 watcher = asyncio.create_task(watch(server.pid, memory))
                 cpu = cpu_seconds(server.pid)

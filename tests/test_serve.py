@@ -260,7 +260,7 @@ def test_bodies_and_batches_have_limits() -> None:
         assert (answer.status_code, error(answer)["code"]) == (413, "too_large")
         form = [("file", ("a", picture(side=32)))] * 3
         answer = started.post("/v1/score", files=form)
-        assert (answer.status_code, error(answer)["code"]) == (413, "too_many_images")
+        assert (answer.status_code, error(answer)["code"]) == (422, "too_many_images")
 
 
 def test_a_full_service_answers_429_and_says_when_to_come_again() -> None:

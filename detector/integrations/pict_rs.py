@@ -124,7 +124,7 @@ def router(
         responses={403: {"description": "The file is rejected."}},
         openapi_extra={
             "requestBody": {
-                "required": True,
+                "required": False,  # an empty body is a file that cannot be scored
                 "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}},
             }
         },

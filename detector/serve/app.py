@@ -11,7 +11,7 @@ from detector import __version__, plugins
 from detector.errors import MissingExtraError
 
 try:
-    from fastapi import FastAPI, Query, Request, Response
+    from fastapi import FastAPI, Query, Request, Response, Security
     from fastapi.exceptions import RequestValidationError
     from fastapi.responses import JSONResponse
     from fastapi.security import HTTPBearer
@@ -36,9 +36,9 @@ _ERRORS = {
     400: "The request holds no file, or a malformed form.",
     401: "No token, or none that is known.",
     408: "The body came too slowly.",
-    413: "Too large, or too many images.",
+    413: "Too large.",
     415: "A kind of body that is not read.",
-    422: "An unknown option, or an image that the asked shape cannot speak of.",
+    422: "An unknown option, too many images, or an image that the asked shape cannot speak of.",
     429: "The service is full; Retry-After says when to come again.",
     500: "A fault in the service.",
     501: "This model gives no heatmap.",
@@ -132,7 +132,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         "/metrics",
         tags=["state"],
         summary="Figures for Prometheus",
-        dependencies=[_secured()],
+        dependencies=_secured(service),
         response_class=Response,
         responses={
             200: {"content": {_PROMETHEUS: {"schema": {"type": "string"}}}},
@@ -147,7 +147,7 @@ def _add_state(app: FastAPI, service: Service) -> None:
         response_model=schemas.Models,
         tags=["score"],
         summary="The model that answers here",
-        dependencies=[_secured()],
+        dependencies=_secured(service),
         responses=_errors(401, 429),
     )
     async def models() -> dict[str, Any]:
@@ -161,7 +161,7 @@ def _add_score(app: FastAPI, service: Service) -> None:
         responses={200: {"model": schemas.Answer}, **_errors(*_ERRORS)},
         tags=["score"],
         summary="Score one image or several",
-        dependencies=[_secured()],
+        dependencies=_secured(service),
         openapi_extra={"requestBody": _body_schema(service)},
     )
     async def score(
@@ -182,7 +182,7 @@ def _add_score(app: FastAPI, service: Service) -> None:
         responses={200: {"model": schemas.Moderation}, **_errors(*_ERRORS)},
         tags=["score"],
         summary="As OpenAI's moderations: for its clients, with base_url=…/v1",
-        dependencies=[_secured()],
+        dependencies=_secured(service),
         openapi_extra={"requestBody": _json_schema(_MODERATION)},
     )
     async def moderations(request: Request) -> JSONResponse:
@@ -195,7 +195,7 @@ def _add_score(app: FastAPI, service: Service) -> None:
         responses={200: {"model": schemas.ModerationLabels}, **_errors(*_ERRORS)},
         tags=["score"],
         summary="As DetectModerationLabels of Amazon Rekognition: for its clients",
-        dependencies=[_secured()],
+        dependencies=_secured(service),
         openapi_extra={"requestBody": _json_schema(_REKOGNITION)},
     )
     async def detect_moderation_labels(request: Request) -> JSONResponse:
@@ -231,7 +231,9 @@ def _add_adapters(app: FastAPI, service: Service) -> None:
     from detector.serve.adapters import routers
 
     for router in routers(service):
-        app.include_router(router, dependencies=[_secured()])
+        app.include_router(
+            router, dependencies=_secured(service), responses=_errors(401, 408, 413, 422, 429, 503)
+        )
 
 
 def _add_handlers(app: FastAPI) -> None:
@@ -284,11 +286,9 @@ def _models(service: Service) -> dict[str, Any]:
     return {"object": "list", "data": [model], "faults": [dict(vars(f)) for f in faults]}
 
 
-def _secured() -> Any:
-    """Says in the OpenAPI description that a token may be wanted; the guard is what checks it."""
-    from fastapi import Security
-
-    return Security(_bearer)
+def _secured(service: Service) -> list[Any]:
+    """Says in the OpenAPI description that a token is wanted; the guard is what checks it."""
+    return [Security(_bearer)] if service.settings.token_file else []
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -172,7 +172,7 @@ def _nothing() -> HttpError:
 
 def _too_many(settings: Settings) -> HttpError:
     return HttpError(
-        413,
+        422,
         "too_many_images",
         f"There are more than {settings.max_images} images in one request.",
         "Send them in several requests.",

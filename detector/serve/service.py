@@ -45,6 +45,8 @@ class Service:
         load = getattr(self.scorer, "load", None)
         if load is not None:
             load()
+        # A test client may run the application's life more than once.
+        self.engine = Engine(self.scorer, self.settings, self.metrics.batched)
         self.engine.start()
         self.ready = True
 
@@ -59,7 +61,7 @@ class Service:
         """Judgement, action and heatmap of every upload, in order; raises `HttpError`."""
         if heatmap and len(uploads) > MOST_HEATMAPS:
             raise HttpError(
-                413,
+                422,
                 "too_many_images",
                 f"Heatmaps are made for at most {MOST_HEATMAPS} images in one request.",
                 "Send fewer images, or leave heatmap out.",
