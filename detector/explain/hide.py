@@ -1,7 +1,8 @@
 """Hides places of an image without adding anything that the CNN takes for a trace.
 
-What to put in their place was measured, see `benchmarks/explanation_test.py`: the filling whose
-use on real images moves the score least.
+What to put in their place was measured, see `benchmarks/explanation_test.py`. A drawn tenth of 24
+real images, filled in, moved the score of lite_v1 by (mean, mean size): inpainting +0.03, 0.18;
+blur with grain +0.05, 0.23; blur +0.11, 0.24; the mean colour +0.19, 0.31. The least is taken.
 """
 
 from __future__ import annotations
