@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import configparser
 import pickle
 import sys
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,18 @@ def test_a_fault_travels_between_processes() -> None:
     fault = plugins.PluginFault("g", "n", "r", "d 1")
     error = pickle.loads(pickle.dumps(plugins.PluginError(fault)))
     assert error.fault == fault
+
+
+@pytest.mark.parametrize("group", plugins.GROUPS)
+def test_what_this_package_brings_is_registered_like_anybody_s(group: str) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(Path(__file__).parent.parent / "setup.cfg", encoding="utf-8")
+    lines = setup["options.entry_points"][group].split("\n")
+    named = dict(line.split(" = ") for line in lines if line)
+    assert named
+    for name, value in named.items():
+        loaded = EntryPoint(name, value, group).load()
+        assert hasattr(loaded, "find") if group == plugins.EVIDENCE else callable(loaded)
 
 
 def test_a_group_that_nobody_serves_is_empty() -> None:

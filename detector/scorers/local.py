@@ -158,8 +158,9 @@ def _cross_validated(
     ratios = np.zeros(len(s))
     fold = _folds(y, groups, seed)
     for number in range(FOLDS):
-        rest, own = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
-        if not len(own):
+        rest = np.flatnonzero(fold != number).tolist()
+        own = np.flatnonzero(fold == number).tolist()
+        if not own:
             continue
         named = [groups[i] for i in rest]
         limits = _thresholds(s[rest], y[rest], named, *rates)
