@@ -6,7 +6,7 @@ A population of sources scores real and generated pictures into three bins (no s
 inconclusive, flagged) at rates that differ from source to source. A draw takes 25 real and 16
 generated sources to measure the error rates on, and a set of 300 pictures from 2 to 6 other real
 sources and 1 to 4 other generated ones. In the scenario "shifted" the rates of the set's sources
-are moved as well: each class by +0.4 or −0.4 on the log-odds scale of being flagged or
+are moved as well: each class by +0.3 or −0.3 on the log-odds scale of being flagged or
 inconclusive, at random. "fixed" takes every picture at the population's average rates.
 
 Compared: this package's `Quantifier`; Rogan and Gladen's estimator with an interval from
@@ -40,7 +40,7 @@ LEVEL = 0.9
 REAL, REAL_CONCENTRATION = np.array([0.90, 0.08, 0.02]), 20.0
 GENERATED, GENERATED_CONCENTRATION = np.array([0.53, 0.25, 0.22]), 5.0
 SOURCES, IMAGES, PICTURES = (25, 16), 60, 300
-SHIFT = 0.4
+SHIFT = 0.3
 SCENARIOS = ("same", "shifted", "fixed")
 PREVALENCES = (0.0, 0.05, 0.2, 0.5, 0.8, 1.0)
 SETS_PER_CALIBRATION = 5
