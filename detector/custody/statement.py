@@ -79,8 +79,10 @@ def read_statement(report: str | Path) -> dict[str, Any]:
         if path.stat().st_size > _MOST_BYTES:
             raise CustodyError(f"{report}: too large to be a report")
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CustodyError(f"{report}: cannot be read as a report: {error}") from error
+    except OSError as error:
+        raise CustodyError(f"{report}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CustodyError(f"{report}: is no text, so it holds no statement of custody") from error
     try:
         said = json.loads(text if text.lstrip()[:1] == "{" else _block(text))
     except ValueError as error:
