@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector import html
@@ -77,6 +77,8 @@ def test_the_words_are_the_reports_words() -> None:
     assert html.VERDICT_WORDS == VERDICT_WORDS
 
 
+# A busy machine draws slowly; that says nothing of what is tested.
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["path", "reason", "model", "stratum", "verdict", "status", "sha256"]),
