@@ -49,7 +49,7 @@ def browser() -> Iterator[Any]:
 def page(browser: Any, address: str) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1300, "height": 900}, accept_downloads=True)
     opened = context.new_page()
-    opened.set_default_timeout(120_000)
+    opened.set_default_timeout(60_000)
     said: list[str] = []
     opened.on("console", lambda message: said.append(message.text))
     opened.on("pageerror", lambda error: said.append(str(error)))
@@ -62,11 +62,17 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     context.close()
 
 
+def open_sheet(page: Any) -> None:
+    """Open the first image's sheet; previews are drawn when they come near the screen."""
+    page.evaluate("document.getElementById('clusters').scrollIntoView()")
+    page.click('.thumbs [title="crowd.jpg"]')
+
+
 def test_labels_are_kept_and_their_file_is_what_detector_label_reads(
     page: Any, tmp_path: Path
 ) -> None:
     sha = sample_campaign().items[0].finding.sha256
-    page.click('.thumbs [title="crowd.jpg"]')
+    open_sheet(page)
     page.check('input[name="label"][value="generated"]')
     page.fill(".noted input", 'the "maker" said so, on record')
     page.keyboard.press("Escape")
@@ -97,7 +103,7 @@ def test_links_filter_the_list_and_keys_walk_through_it(page: Any) -> None:
 
 
 def test_a_heatmap_is_shown_on_request_with_its_scale_in_words(page: Any) -> None:
-    page.click('.thumbs [title="crowd.jpg"]')
+    open_sheet(page)
     page.click(".heatmap button")
     assert "Orange speaks for generated" in page.get_attribute("img.heat", "alt")
     assert page.is_visible("img.heat")
@@ -106,7 +112,7 @@ def test_a_heatmap_is_shown_on_request_with_its_scale_in_words(page: Any) -> Non
 def test_an_audit_by_axe_finds_no_barrier(page: Any) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     assert [v["id"] for v in axe.run(page).response["violations"]] == []
-    page.click('.thumbs [title="crowd.jpg"]')
+    open_sheet(page)
     assert [v["id"] for v in axe.run(page).response["violations"]] == []
 
 
