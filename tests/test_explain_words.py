@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector import Asserts, Detector, Evidence, Finding, Status, Stratum, Trust, Verdict
-from detector.calibration import Calibration
+from detector.calibration import Calibration, fit
 from detector.explain import Stability, TreatedScore, explain, read, settle, stability
 from detector.explain.reference import Alike, alike, at_threshold, measure, scopes
 from detector.explain.stability import AS_IS, TREATMENTS, UNSTABLE
@@ -351,3 +351,15 @@ def test_a_stratum_with_few_sources_is_bounded_more_tightly() -> None:
     llr = calibration.log_lrs([9.0, 9.0, -9.0], [JPEG, None, JPEG])
     assert llr.tolist() == [0.5, 4.0, -1.0]
     assert Calibration.from_dict(json.loads(json.dumps(calibration.to_dict()))) == calibration
+
+
+def test_a_fit_bounds_each_measured_stratum_by_its_own_sources() -> None:
+    data = scored()
+    strata = [JPEG if s in ("s0", "s1", "s2", "s3") else "webp/medium/light"
+              for s in data["sources"]]  # fmt: skip
+    found = fit(data["scores"], data["labels"], strata, data["sources"])
+    assert set(found.bounds) == set(found.offsets) == {str(JPEG), "webp/medium/light"}
+    for name, sources in ((str(JPEG), 2), ("webp/medium/light", 4)):
+        low, high = found.bounds[name]
+        assert -math.log(sources + 1) <= low <= 0 <= high <= math.log(sources + 1)
+    assert found.lr(9.0, JPEG) <= found.lr(9.0, "png/small/none")

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.crops is not None and args.crops < 1:
         raise UsageError(f"--crops must be at least 1, not {args.crops}")
-    pem = read_trust_list(args.trust_list).pem if args.trust_list else None
+    pem = read_trust_list(args.trust_anchors).pem if args.trust_anchors else None
     detector = load(args)
     console = Console(highlight=False)
     failed = False

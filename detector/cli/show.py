@@ -41,7 +41,10 @@ def add_shared_arguments(parser: argparse.ArgumentParser) -> None:
         help="share of such images that you take to be generated before looking, between 0 and 1",
     )
     parser.add_argument(
-        "--trust-list", metavar="PEM", help="certificates that C2PA signers are checked against"
+        "--trust-anchors",
+        "--trust-list",
+        metavar="PEM",
+        help="certificates that C2PA signers are checked against",
     )
     parser.add_argument("--model", metavar="NAME", help="model bundle: its name or its folder")
     parser.add_argument("--threads", type=int, metavar="N", help="CPU threads (default: all)")
@@ -54,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from detector.evidence.trust import read_trust_list
 
     detector = load(args)
-    pem = read_trust_list(args.trust_list).pem if args.trust_list else None
+    pem = read_trust_list(args.trust_anchors).pem if args.trust_anchors else None
     console = Console(highlight=False)
     failed = False
     for image in args.images:
