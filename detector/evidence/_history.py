@@ -16,8 +16,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from detector.evidence._jpeg_tables import ZIGZAG, ijg_luminance
 from detector.evidence._luma import Window, usable_blocks
+from detector.images.containers.jpeg_tables import ZIGZAG, ijg_luminance
 
 # The first 20 frequencies after the mean: later ones are zero nearly everywhere.
 _FREQUENCIES = ZIGZAG[1:21]

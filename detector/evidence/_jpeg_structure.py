@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from detector.evidence._jpeg_tables import ZIGZAG
+from detector.images.containers.jpeg_tables import read_tables
 
 _MAX_SEGMENTS = 2000
 _MAX_LISTED = 60
@@ -186,17 +186,8 @@ def _frame(structure: Structure, marker: int, body: bytes) -> None:
 
 
 def _quantisation(structure: Structure, body: bytes) -> None:
-    at = 0
-    while at < len(body):
-        wide, number = body[at] >> 4, body[at] & 15
-        size = 128 if wide else 64
-        raw = body[at + 1 : at + 1 + size]
-        if len(raw) < size:
-            return
-        table = np.zeros(64, dtype=np.int64)
-        table[ZIGZAG] = np.frombuffer(raw, dtype=">u2" if wide else "u1")
+    for number, table in read_tables(body)[0]:
         structure.tables.setdefault(number, np.maximum(table, 1))
-        at += 1 + size
 
 
 def _huffman(structure: Structure, body: bytes) -> None:

@@ -12,23 +12,14 @@ from typing import cast
 import numpy as np
 from PIL import JpegPresets
 
-# ITU-T T.81 figure 5: natural index of each zigzag position.
-ZIGZAG: list[int] = sorted(
-    range(64),
-    key=lambda i: (i // 8 + i % 8, i % 8 if (i // 8 + i % 8) % 2 == 0 else i // 8),
-)
+from detector.images.containers.jpeg_tables import LUMINANCE, ijg_luminance, nearest, scaled
 
 
 def _table(text: str) -> np.ndarray:
     return np.array([int(word) for word in text.split()], dtype=np.int64)
 
 
-# ITU-T T.81 tables K.1 and K.2, which the Independent JPEG Group's library scales.
-_K1 = _table(
-    """16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56
-    14 17 22 29 51 87 80 62 18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92
-    49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99"""
-)
+# ITU-T T.81 table K.2, which the Independent JPEG Group's library scales as it does K.1.
 _K2 = _table(
     """17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99
     47 66 99 99 99 99 99 99 """
@@ -76,7 +67,7 @@ _PETERSON = _table(
 
 # Family: luminance, and chrominance or None where it is not compared. The first of a tie wins.
 _SCALED: dict[str, tuple[np.ndarray, np.ndarray | None]] = {
-    "IJG (ITU-T T.81 annex K)": (_K1, _K2),
+    "IJG (ITU-T T.81 annex K)": (LUMINANCE, _K2),
     "mozjpeg -quant-table 1 (flat)": (_FLAT, _FLAT),
     "mozjpeg -quant-table 2 (MS-SSIM)": (_MSSIM, None),
     "mozjpeg -quant-table 3 (Robidoux, its default)": (_ROBIDOUX, _ROBIDOUX),
@@ -111,19 +102,6 @@ class Match:
     def exact(self) -> bool:
         """Whether every compared entry is equal."""
         return self.deviation == 0.0
-
-
-def scaled(base: np.ndarray) -> np.ndarray:
-    """(100, 64) the table at qualities 1 to 100, as libjpeg's jpeg_set_quality scales it."""
-    quality = np.arange(1, 101)
-    percent = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return np.asarray(np.clip((base[None] * percent[:, None] + 50) // 100, 1, 255))
-
-
-@lru_cache(maxsize=1)
-def ijg_luminance() -> np.ndarray:
-    """(100, 64) libjpeg's luminance tables of qualities 1 to 100."""
-    return scaled(_K1)
 
 
 @lru_cache(maxsize=1)
@@ -178,14 +156,11 @@ def _candidates(luma: np.ndarray, chroma: np.ndarray | None) -> list[Match]:
 
 def ijg_quality(table: np.ndarray) -> tuple[int, float]:
     """The quality (1–100) whose luminance table is nearest, and the mean difference."""
-    distance = np.abs(ijg_luminance() - np.clip(table, 1, 255)).mean(axis=1)
-    best = int(np.flatnonzero(distance == distance.min())[-1])
-    return best + 1, round(float(distance[best]), 4)
+    quality, distance = nearest(table, ijg_luminance())
+    return quality, round(distance, 4)
 
 
 def ijg_chroma_quality(table: np.ndarray) -> tuple[int, float]:
     """As `ijg_quality`, for the chrominance table."""
-    chromas = scaled(_K2)
-    distance = np.abs(chromas - np.clip(table, 1, 255)).mean(axis=1)
-    best = int(np.flatnonzero(distance == distance.min())[-1])
-    return best + 1, round(float(distance[best]), 4)
+    quality, distance = nearest(table, scaled(_K2))
+    return quality, round(distance, 4)

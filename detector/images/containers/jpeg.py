@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from detector.errors import ImageError
-from detector.images.containers import ifd
+from detector.images.containers import ifd, jpeg_tables
 from detector.images.containers.base import Container, damaged, reading, truncated, unsupported
 
 # Every scan of a progressive file makes the decoder visit every block again. Encoders write
@@ -38,33 +38,6 @@ _DROPPED = set(range(0xE1, 0xF0)) - {0xEE} | {0xFE}
 # After a scan, the next marker that is neither stuffing, restart nor fill.
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _NOT_FILL = re.compile(rb"[^\xff]")
-
-# ITU-T T.81 table K.1, which the Independent JPEG Group scales by quality.
-# fmt: off
-_LUMINANCE = np.array([
-    [16, 11, 10, 16, 24, 40, 51, 61],
-    [12, 12, 14, 19, 26, 58, 60, 55],
-    [14, 13, 16, 24, 40, 57, 69, 56],
-    [14, 17, 22, 29, 51, 87, 80, 62],
-    [18, 22, 37, 56, 68, 109, 103, 77],
-    [24, 35, 55, 64, 81, 104, 113, 92],
-    [49, 64, 78, 87, 103, 121, 120, 101],
-    [72, 92, 95, 98, 112, 100, 103, 99],
-], dtype=np.int64).ravel()
-# fmt: on
-_ZIGZAG = sorted(
-    range(64),
-    key=lambda i: (i // 8 + i % 8, (i % 8) if (i // 8 + i % 8) % 2 == 0 else (i // 8)),
-)
-
-
-def _ijg_tables() -> np.ndarray:
-    quality = np.arange(1, 101)
-    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
-    return np.clip((_LUMINANCE[None, :] * scale[:, None] + 50) // 100, 1, 255)
-
-
-_IJG = _ijg_tables()
 
 
 @dataclass
@@ -227,26 +200,18 @@ def _require_all_bits(walk: _Walk) -> None:
 
 
 def _quantisation(walk: _Walk, body: bytes) -> None:
-    at = 0
-    while at < len(body):
-        wide, number = body[at] >> 4, body[at] & 15
-        size = 128 if wide else 64
-        raw = body[at + 1 : at + 1 + size]
-        if len(raw) < size:
-            raise damaged("a JPEG quantisation table is incomplete")
-        values = np.frombuffer(raw, dtype=">u2" if wide else "u1").astype(np.int64)
-        table = np.zeros(64, dtype=np.int64)
-        table[_ZIGZAG] = values
+    tables, complete = jpeg_tables.read_tables(body)
+    for number, table in tables:
         walk.tables.setdefault(number, table)
-        at += 1 + size
+    if not complete:
+        raise damaged("a JPEG quantisation table is incomplete")
 
 
 def _quality(table: np.ndarray | None) -> int | None:
     """The IJG quality (1–100) whose luminance table is nearest in L1; the higher of a tie."""
     if table is None:
         return None
-    distance = np.abs(_IJG - np.clip(table, 1, 255)).sum(axis=1)
-    return int(np.flatnonzero(distance == distance.min())[-1]) + 1
+    return jpeg_tables.nearest(table, jpeg_tables.ijg_luminance())[0]
 
 
 def _pictures(index: bytes | None) -> int:
