@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 import time
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -229,6 +231,27 @@ def test_what_was_measured_is_said_in_words_first() -> None:
 
 def test_an_unscaled_picture_has_no_period() -> None:
     assert "resampling" not in found(png(_examples.picture(700, 700)))
+
+
+@pytest.mark.parametrize("period", [7, 13, 20])
+def test_a_pattern_in_the_scene_is_not_called_scaling(period: int) -> None:
+    tiled = _examples.picture(520, 520)
+    tiled[::period] //= 2
+    tiled[:, ::period] //= 2
+    assert "resampling" not in found(png(tiled))
+    assert "resampling" not in found(jpeg(tiled, 95))
+    raw = found(png(_examples.enlarged(tiled, 1.3)))["resampling"].raw
+    assert any(abs(factor / 1.3 - 1) < 0.01 for factor in raw["factor_candidates"])
+
+
+def test_the_thresholds_keep_what_was_measured() -> None:
+    folder = Path(__file__).parent.parent / "benchmarks" / "results"
+    measured = json.loads((folder / "compression_thresholds.json").read_text())
+    for name, limit in (("gain", channel.MIN_GAIN), ("line", channel.MIN_LINE)):
+        assert limit >= measured[name]["threshold"]
+        assert measured[name]["in_use"] == limit
+        rates = measured[name]["named_in_use_of_files_without_a_trace"]
+        assert max(rates.values()) <= measured["allowed_rate"]
 
 
 @pytest.mark.parametrize("size", [(832, 1216), (1216, 832), (1024, 1024)])

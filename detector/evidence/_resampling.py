@@ -4,7 +4,8 @@ Where pixels are interpolated, their second difference and their error of a fixe
 vary with the period of the sampling positions (Gallagher, "Detection of linear and cubic
 interpolation in JPEG compressed images", CRV 2005; Kirchner, "Fast and reliable resampling
 detection by spectral analysis of fixed linear predictor residue", MM&Sec 2008). Both signals are
-averaged along rows and along columns, and a line must stand out of both spectra.
+averaged along rows and along columns, and a line must stand out of both spectra. What stands out
+of the brightness itself is a pattern in the scene, such as tiles or fabric, and is left out.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from detector.evidence._luma import Window
 # Kirchner's fixed predictor of a pixel from its eight neighbours.
 _PREDICTOR = np.array([[-1, 2, -1], [2, 0, 2], [-1, 2, -1]], dtype=np.float32) / 4
 # Lower frequencies hold the picture itself; the highest, colour filters and halving.
-_LOW, _HIGH = 0.04, 0.49
+_LOW, _HIGH = 0.06, 0.49
 # Bins around a multiple of 1/8 that JPEG blocks fill.
 _BLOCK_BINS = 5
 _MIN_SIDE = 128
+# Power of a pattern in the scene over its surroundings, and bins on either side that it fills.
+_PATTERN, _PATTERN_BINS = 12.0, 3
 _SCALES = np.concatenate([np.arange(0.5, 1, 0.002), np.arange(1.004, 4.0, 0.004)])
 
 
@@ -31,7 +34,7 @@ class Trace:
     """The strongest line that both directions share.
 
     Attributes:
-        frequency: in cycles per pixel, 0.04–0.49.
+        frequency: in cycles per pixel, 0.06–0.49.
         strength: its power over that of its surroundings, in the weaker direction; noise
             alone gives up to about 10.
         signal: "second difference" or "predictor residue", whichever shows it better.
@@ -58,6 +61,8 @@ def strongest_trace(window: Window) -> Trace | None:
         name: _shared(*(_standing_out(part[:length]) for part in pair))
         for name, pair in signals.items()
     }
+    visible = _patterns(luma, length)
+    combs = {name: np.where(visible, 0.0, comb) for name, comb in combs.items()}
     name = max(combs, key=lambda key: float(combs[key].max()))
     comb = combs[name]
     best = int(comb.argmax())
@@ -98,6 +103,14 @@ def _standing_out(signal: np.ndarray) -> np.ndarray:
     blocks = np.abs(frequency * 8 - np.rint(frequency * 8)) / 8 <= _BLOCK_BINS / length
     usable = (frequency > _LOW) & (frequency < _HIGH) & ~blocks
     return np.asarray(np.where(usable, ratio, 0.0))
+
+
+def _patterns(luma: np.ndarray, length: int) -> np.ndarray:
+    """(bins,) whether the brightness itself repeats at a frequency, in either direction."""
+    profiles = (luma.mean(axis=axis)[:length] for axis in (0, 1))
+    strongest = np.maximum(*(_standing_out(profile) for profile in profiles))
+    wide = np.ones((1, 2 * _PATTERN_BINS + 1), dtype=np.uint8)
+    return np.asarray(cv2.dilate(strongest[None], wide)[0] > _PATTERN)
 
 
 def _shared(across: np.ndarray, down: np.ndarray) -> np.ndarray:
