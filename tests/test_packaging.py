@@ -47,6 +47,7 @@ def test_core_dependencies_are_the_agreed_ones(setup: configparser.ConfigParser)
     names = {line.split(">")[0] for line in setup["options"]["install_requires"].split()}
     assert names == {
         "numpy", "pillow", "opencv-python", "torch", "torchvision", "safetensors", "fsspec", "rich",
+        "platformdirs",
     }  # fmt: skip
 
 
