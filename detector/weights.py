@@ -107,7 +107,8 @@ class Bundle:
     @property
     def profile(self) -> str:
         """ "default", "thorough", or "" for a bundle that names none."""
-        return str(self.config.get("profile", ""))
+        named = next((profile for profile, name in PROFILES.items() if name == self.id), "")
+        return str(self.config.get("profile", named))
 
     @property
     def backbone(self) -> str:
@@ -181,6 +182,17 @@ def strongest() -> str:
         if (ASSETS / name / "config.json").is_file() and load_bundle(name).usable:
             return name
     return DEFAULT_BUNDLE
+
+
+def stronger_than(bundle: Bundle) -> Bundle | None:
+    """The bundle of the strongest profile when that is another than this bundle's.
+
+    None for the strongest itself, and for bundles of no profile: nobody measured them side by side.
+    """
+    shipped = [name for name in PROFILES.values() if (ASSETS / name / "config.json").is_file()]
+    if bundle.id not in shipped or bundle.id == shipped[-1]:
+        return None
+    return load_bundle(shipped[-1])
 
 
 def load_bundle(name_or_path: str | Path | None = None) -> Bundle:

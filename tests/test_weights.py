@@ -96,3 +96,23 @@ def test_the_shipped_bundles_are_whole_and_small() -> None:
 def test_reading_a_config_loads_no_torch() -> None:
     code = "import detector.weights as w, sys; w.load_bundle(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_person_is_told_what_the_stronger_profile_would_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from detector import weights
+    from detector.cli.facts import profile_words
+
+    rates = {"measured_on": "m", "overall": {"tpr": 0.25, "fpr": 0.01}, "strata": {}}
+    untrained_bundle(tmp_path / "small_v1", profile="default", evaluation=rates)
+    better = {**rates, "overall": {"tpr": 0.5, "fpr": 0.02}}
+    untrained_bundle(tmp_path / "large_v1", profile="thorough", evaluation=better)
+    monkeypatch.setattr(weights, "ASSETS", tmp_path)
+    monkeypatch.setattr(weights, "PROFILES", {"default": "small_v1", "thorough": "large_v1"})
+    words = profile_words("default")
+    assert "small_v1, profile default" in words
+    assert "found 50% of generated test images where small_v1 found 25%" in words
+    assert words.endswith("--profile thorough")
+    assert profile_words("thorough") == "model: large_v1, profile thorough"
+    assert profile_words(tmp_path / "nowhere") == ""

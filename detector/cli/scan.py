@@ -105,7 +105,14 @@ def _add_selection(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_work(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--model", metavar="NAME", help="bundle: its name or folder; or hf:FOLDER")
+    which = group.add_mutually_exclusive_group()
+    which.add_argument("--model", metavar="NAME", help="bundle: its name or folder; or hf:FOLDER")
+    which.add_argument(
+        "--profile",
+        choices=("default", "thorough"),
+        help="default: the small CNN; thorough: CLIP's tower, once it was added (the strongest "
+        "that can be used)",
+    )
     group.add_argument(
         "--rescore",
         action="store_true",
@@ -152,10 +159,12 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
 def run(args: argparse.Namespace) -> int:
     """Runs the command and returns its exit code."""
     _check(args)
+    args.model = args.model or args.profile
     paths = _all_paths(args)
 
     from rich.console import Console
 
+    from detector.cli.facts import profile_words
     from detector.cli.progress import ProgressWatcher, one_line_summary, print_summary
     from detector.cli.stop import stop_on_signals
     from detector.scan import load_scorer, scan
@@ -194,6 +203,7 @@ def run(args: argparse.Namespace) -> int:
         written = {} if summary.interrupted else _write(args, store.limited_to(summary.scan))
     if person:
         print_summary(console, summary, written)
+        console.print(profile_words(args.model), style="dim")
     elif not args.quiet:
         print(one_line_summary(summary), file=sys.stderr)
     return exit_code(summary, args.fail_on)
