@@ -134,7 +134,7 @@ def corners(pictures: int, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Run the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--rows", type=int, nargs="+", default=[25_000, 50_000, 100_000])
+    parser.add_argument("--rows", type=int, nargs="+", default=[30_000, 100_000])
     parser.add_argument("--corners", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path)

@@ -65,6 +65,9 @@ def by_hash(pictures: Sequence[Picture], load: Loader | None) -> list[HashGroup]
     for number, place in zip(usable, which.ravel().tolist(), strict=True):
         holders[place].append(number)
     for component in _components(distinct, mirrored):
+        if component.size == 1 and len(holders[int(component[0])]) == 1:
+            groups.append(HashGroup(holders[int(component[0])][0], {}))
+            continue
         for group in _around_seeds(component, distinct, mirrored, holders, pictures):
             groups += _believed(group, load)
     return groups
