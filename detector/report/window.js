@@ -33,7 +33,9 @@ class WindowedList {
     const room = window.innerHeight;
     const from = -this.top() - room; // one screen ahead and behind
     const firstLine = Math.min(Math.max(Math.floor(from / height), 0), Math.max(lines - 1, 0));
-    const lastLine = Math.min(Math.ceil((from + 3 * room) / height), lines);
+    // One screen of items is there even while the list is far away: readers may look for text in it.
+    const least = firstLine + Math.ceil(room / height);
+    const lastLine = Math.min(Math.max(Math.ceil((from + 3 * room) / height), least), lines);
     const first = firstLine * columns;
     const last = Math.min(Math.max(lastLine, firstLine) * columns, this.items.length);
     this.reserve(firstLine * height, Math.max(lines - Math.ceil(last / columns), 0) * height);
