@@ -48,16 +48,17 @@ def near_pairs(hashes: Bytes, queries: Bytes | None = None, threshold: int = THR
     if not 0 <= threshold < 2 * _WORDS:
         raise ValueError(f"a threshold lies between 0 and {2 * _WORDS - 1}: {threshold}")
     left, right = _as_uint64(hashes if queries is None else queries), _as_uint64(hashes)
-    found: list[Ints] = []
+    # A pair comes once for every word in which it is close; kept as one number, and once.
+    kept, fresh = np.empty(0, dtype=np.int64), [np.empty(0, dtype=np.int64)]
     for i, j in _candidates(left, right, queries is None):
-        apart = _apart(left[i], right[j])
-        near = apart <= threshold
+        near = _apart(left[i], right[j]) <= threshold
         if near.any():
-            found.append(np.stack([i[near], j[near], apart[near].astype(np.int64)], axis=1))
-    if not found:
-        return np.empty((0, 3), dtype=np.int64)
-    # A pair comes once for every word in which it is close.
-    return np.unique(np.concatenate(found), axis=0)
+            fresh.append(i[near] * len(right) + j[near])
+        if sum(map(len, fresh)) > _PORTION:
+            kept, fresh = np.unique(np.concatenate([kept, *fresh])), []
+    kept = np.unique(np.concatenate([kept, *fresh]))
+    i, j = kept // max(1, len(right)), kept % max(1, len(right))
+    return np.stack([i, j, _apart(left[i], right[j]).astype(np.int64)], axis=1)
 
 
 def _as_uint64(hashes: Bytes) -> NDArray[np.uint64]:
