@@ -386,6 +386,30 @@ def test_a_client_that_stalls_is_given_up() -> None:
     assert json.loads(sent[1]["body"])["error"]["code"] == "slow_client"
 
 
+def test_a_client_that_leaves_is_no_fault_of_the_service(caplog: pytest.LogCaptureFixture) -> None:
+    app = create_app(QUICK, StandIn())
+    sent: list[Any] = []
+
+    async def run() -> None:
+        messages = iter(
+            [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}]
+        )
+
+        async def receive() -> Any:
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "POST", "path": "/v1/score", "headers": []}
+        scope |= {"query_string": b"", "http_version": "1.1", "scheme": "http"}
+        await app(scope, receive, send)
+
+    asyncio.run(run())
+    assert sent[0]["status"] == 499
+    assert "ERROR" not in caplog.text
+
+
 # --- tokens ---------------------------------------------------------------------------------
 
 

@@ -166,8 +166,12 @@ class _Body:
                 {"Connection": "close"},
             ) from error
         if message["type"] != "http.request":
-            self._done = True
-            return message
+            raise HttpError(
+                499,
+                "client_left",
+                "The client left before its body was complete.",
+                "Send the whole body.",
+            )
         size = len(message.get("body", b""))
         if self.taken + size > self._settings.max_body:
             raise _too_large(self._settings.max_body)
