@@ -25,7 +25,7 @@ _LOW, _HIGH = 0.06, 0.49
 _BLOCK_BINS = 5
 _MIN_SIDE = 128
 # Power of a pattern in the scene over its surroundings, and bins on either side that it fills.
-_PATTERN, _PATTERN_BINS = 12.0, 3
+_PATTERN, _PATTERN_BINS = 14.0, 3
 _SCALES = np.concatenate([np.arange(0.5, 1, 0.002), np.arange(1.004, 4.0, 0.004)])
 
 

@@ -37,7 +37,7 @@ CHANNEL = "compression"
 # Nats per block by which an earlier compression must explain the coefficients better.
 MIN_GAIN = 0.3
 # Power of a line over its surroundings.
-MIN_LINE = 10.0
+MIN_LINE = 12.0
 
 
 def find(item: EvidenceInput) -> list[Evidence]:
