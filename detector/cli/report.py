@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -190,11 +191,14 @@ def _statement(campaign: Campaign) -> Mapping[str, Any]:
 
 def _export(args: argparse.Namespace, campaign: Campaign) -> list[str]:
     """Writes the other formats; gives the names of the files."""
+    from detector.campaign.labels import load_labels
     from detector.export import misp, stix, tables
 
+    # Only what an analyst confirmed becomes an indicator or an opinion.
+    labels = load_labels(args.store)
     writers: dict[str, Callable[[Campaign, str], int]] = {
-        "stix": stix.write,
-        "misp": misp.write,
+        "stix": partial(stix.write, labels=labels),
+        "misp": partial(misp.write, labels=labels),
         "csv": tables.write_csv,
         "jsonl": tables.write_jsonl,
         "parquet": tables.write_parquet,
