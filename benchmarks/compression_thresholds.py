@@ -9,7 +9,8 @@ pixels, which takes away its compression and, the factor being whole, leaves no 
 Every scene is then saved once (and so has neither trace), or twice, or scaled and saved. The
 threshold is the lowest at which at most 2 % of the files saved once are named, in each band of
 quality; what it then finds of the others is reported, and what it names of the photographs as they
-came from the camera.
+came from the camera. Scenes are few and the rate is counted on those that chose the threshold: it
+is a lower bound on what other photographs would show.
 Writes `benchmarks/results/compression_thresholds.json`; the thresholds themselves stand in
 `detector/evidence/compression.py`, and a test holds them against that file.
 """

@@ -242,7 +242,7 @@ def test_a_pattern_in_the_scene_is_not_called_scaling(period: int) -> None:
     assert "resampling" not in found(jpeg(tiled, 95))
 
 
-def test_the_thresholds_keep_what_was_measured() -> None:
+def test_the_thresholds_are_those_of_the_committed_measurement() -> None:
     folder = Path(__file__).parent.parent / "benchmarks" / "results"
     measured = json.loads((folder / "compression_thresholds.json").read_text())
     for name, limit in (("gain", channel.MIN_GAIN), ("line", channel.MIN_LINE)):

@@ -12,10 +12,10 @@ Four measurements, each bounded to at most 1.6 megapixels of the image:
 - `generator_size`: a size that generators often give; weak context, nothing more.
 
 How often each is right is in `benchmarks/results/compression_traces.json`, how often each is seen
-on real images in `benchmarks/results/watermark_false_positives.json`. The two thresholds below keep
-`double_compression` and `resampling` under 2 % of camera photographs that were saved once and
-never scaled (`benchmarks/compression_thresholds.py` and its results; the photographs are few). They
-remain leads, not facts: a file with a camera's EXIF may have been saved again all the same.
+on real images in `benchmarks/results/watermark_false_positives.json`. The two thresholds below
+name none of 60 files made from ten camera photographs and saved once
+(`benchmarks/compression_thresholds.py` and its results), but they were chosen on those very ten, so
+a few files in a hundred may still be named. They remain leads, not facts.
 """
 
 from __future__ import annotations
