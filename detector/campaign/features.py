@@ -19,8 +19,8 @@ from detector.campaign.fingerprint import Fingerprint, Grey
 Ints = NDArray[np.int64]
 Box = tuple[float, float, float, float]
 
-# Tables of the index, and bits of a descriptor that each looks at. A matching corner differs in
-# about one bit of ten, so it meets in a table about one time in thirty; chance almost never.
+# Tables of the index, and bits of a descriptor that each looks at. A matching corner that
+# differs in one bit of ten meets in a table about one time in thirty; chance almost never.
 _TABLES, _KEY_BITS = 10, 32
 _SEED = 20261124
 # A value that so many corners share says nothing: lettering, borders, blank skies.

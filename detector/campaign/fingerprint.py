@@ -20,9 +20,8 @@ Grey = NDArray[np.uint8]
 
 # Thumbnails are brought to this longest side, so that all points live on one scale.
 SIDE = 256
-# PDQ reduces a picture to 64 × 64 by itself, but by picking pixels: reduced by area first, a
-# thumbnail's hash lies 10 bits from the original's on average and not 17, and copies 3 to 4 bits
-# apart and not 6 to 14 (benchmarks/thumbnail_hashes.py).
+# PDQ reduces a picture to 64 × 64 by itself, but by picking pixels: reduced by area first, the hash
+# of a thumbnail lies nearer to that of its original, and copies of different sizes nearer together.
 _PDQ_SIDE = 64
 MAX_POINTS = 250
 # Corners are taken from every part of the picture: lettering would otherwise take them all.
@@ -117,8 +116,7 @@ def corners(grey: Grey) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
 
     ORB: Rublee et al., "ORB: an efficient alternative to SIFT or SURF", ICCV 2011.
     """
-    # Tried on photographs, drawings and screenshots: points nearer to the edge than usual, since
-    # a thumbnail has few others.
+    # Points nearer to the edge than usual, since a thumbnail has few others.
     orb = cv2.ORB_create(  # type: ignore[attr-defined]
         _DETECTED, 1.2, 8, _EDGE, 0, 2, cv2.ORB_HARRIS_SCORE, _PATCH, _FAST
     )
