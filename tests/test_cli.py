@@ -6,6 +6,7 @@ import csv
 import importlib
 import json
 import os
+import re
 import resource
 import shlex
 import signal
@@ -38,7 +39,7 @@ ROOT = Path(__file__).parent.parent
 def standin(monkeypatch: pytest.MonkeyPatch) -> StandIn:
     """The commands scan with a stand-in for the model."""
     detector = StandIn()
-    monkeypatch.setattr("detector.scan.LazyDetector", lambda *_: detector)
+    monkeypatch.setattr("detector.scan.load_scorer", lambda *_: detector)
     return detector
 
 
@@ -107,7 +108,7 @@ def test_help_and_version_load_no_torch(words: list[str]):
 def test_version_names_the_package_and_the_default_model(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["--version"])
-    assert capsys.readouterr().out == f"detector {__version__} (default model: lite_v1)\n"
+    assert capsys.readouterr().out == f"detector {__version__} (model: lite_v1)\n"
 
 
 def test_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]):
@@ -115,7 +116,7 @@ def test_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
         main(["--help"])
     text = capsys.readouterr().out
     for command in COMMANDS:
-        assert f"  {command.name} " in text
+        assert re.search(rf"^ +{command.name}\s", text, re.MULTILINE)
     for code in (0, 1, 2, 3, 70, 130):
         assert f"\n  {code} " in text
 
@@ -323,7 +324,7 @@ from detector.cli import main
 from tests.standin import StandIn
 
 if __name__ == "__main__":
-    detector.scan.LazyDetector = lambda *_: StandIn(log=Path("log"), delay=0.1)
+    detector.scan.load_scorer = lambda *_: StandIn(log=Path("log"), delay=0.1)
     sys.exit(main(sys.argv[1:]))
 """
 
@@ -420,7 +421,7 @@ def test_the_bar_of_a_score_never_moves_with_the_image():
 def test_models_lists_the_default_one(capsys: pytest.CaptureFixture[str]):
     assert main(["models", "--json"]) == codes.OK
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [facts["id"] for facts in listed if facts["default"]] == ["lite_v1"]
+    assert [facts["id"] for facts in listed if facts["used"]] == ["lite_v1"]
     assert main(["models"]) == codes.OK
     assert "lite_v1" in capsys.readouterr().out
 
