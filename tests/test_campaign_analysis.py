@@ -303,6 +303,7 @@ def test_labels_in_words_are_read_and_contradictions_left_out(tmp_path: Path) ->
     file = tmp_path / "labels.csv"
     file.write_text(
         "File,Label\na.jpg,AI\nb.jpg,real\nc.jpg,maybe\nd.jpg,real\nin/d.jpg,generated\ne.jpg,1\n"
+        "c.jpg,unsure\n"
     )
 
     read = read_labels(file, places)

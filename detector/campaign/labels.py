@@ -35,6 +35,9 @@ _TABLE = (
 )
 
 
+_UNDECIDED = frozenset({"unsure", "unknown", "undecided"})
+
+
 @dataclass(frozen=True)
 class LabelFile:
     """What a CSV of labels said.
@@ -53,8 +56,8 @@ class LabelFile:
 def read_labels(path: str | Path, places: Sequence[Place]) -> LabelFile:
     """Read a table with a column for the image (file or sha256) and one for the label.
 
-    Labels are "real" or "generated", 0 or 1, and a few words that mean the same. An image with
-    two different labels gets none. Raises UsageError when the table has no column for labels.
+    Labels are "real" or "generated", 0 or 1, and a few words that mean the same; "unsure" is
+    passed over. An image with two different labels gets none. Raises UsageError when the table has no column for labels.
     """
     table = read_table(path)
     named = {plain_name(name) for name in table.header}
@@ -68,6 +71,8 @@ def read_labels(path: str | Path, places: Sequence[Place]) -> LabelFile:
         for post in posts:
             text = next((v for k, v in post.extra.items() if plain_name(k) in COLUMN_NAMES), "")
             label = _WORDS.get(text.casefold())
+            if text.casefold() in _UNDECIDED:
+                continue  # the report's page offers it: a decision, but no label
             if label is None:
                 bad.append(BadRow(post.line, f"{text[:40]!r} is no label: write real or generated"))
             elif not sha256s[key]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The bar of a score always spans this many logits either way, whatever the image: a scale
 # that fitted itself to the image would make every image look guilty.
-SCALE = 8.0
+SCALE = 6.0
 BAR_WIDTH = 49
 _STYLES = {
     "generated": "bold red",
