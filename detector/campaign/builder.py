@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +27,7 @@ from detector.store import ScanInfo, Store
 from detector.weights import Bundle, load_bundle
 
 Progress = Callable[[str, int, int], None]
-_TITLE = "Campaign"
+_TITLE = "Campaign"  # where several places were scanned
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def build(
     *,
     context: str | Path | None = None,
     bundle: Bundle | None = None,
-    title: str = _TITLE,
+    title: str | None = None,
     labels: Mapping[str, int] | None = None,
     progress: Progress = lambda step, done, total: None,
 ) -> Campaign:
@@ -63,7 +64,7 @@ def build(
             folders below the scanned roots stand for accounts.
         bundle: the model's, for its error rates; the installed one of the store's model when
             None. Without any, nothing is estimated.
-        title: of the report.
+        title: of the report; the name of what was scanned when None.
         labels: sha256 to 0 (real) or 1 (generated); those kept in the store when None.
         progress: called with (step, done, total).
 
@@ -98,7 +99,7 @@ def build(
     pictures = judged_pictures(items, rates, lambda f: is_measured(f, measured), labels)
     trace_links = links.find_links(items)
     return Campaign(
-        title=title,
+        title=_title(store) if title is None else title,
         items=items,
         clusters=tuple(clusters),
         prevalence=tuple(prevalence(pictures, rates)),
@@ -263,3 +264,9 @@ def _local_rates(
     if recall is None:
         return None
     return local_rates(pictures, float(fpr), float(recall))
+
+
+def _title(store: Store) -> str:
+    roots = {root.rstrip("/\\") for scan in store.scans() for root in scan.roots}
+    names = {re.split(r"[/\\]", root)[-1] for root in roots}
+    return names.pop() or _TITLE if len(names) == 1 else _TITLE
