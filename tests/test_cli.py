@@ -22,8 +22,8 @@ from detector import __version__
 from detector.cli import codes, main
 from detector.cli.commands import COMMANDS
 from detector.cli.demo import remark
-from detector.cli.scan import exit_code
 from detector.cli.explained import SCALE, place
+from detector.cli.scan import exit_code
 from detector.demo import GENERATED, PHOTOGRAPHS, find_images
 from detector.errors import MissingExtraError
 from detector.results import Finding, Status

@@ -57,7 +57,8 @@ def read_labels(path: str | Path, places: Sequence[Place]) -> LabelFile:
     """Read a table with a column for the image (file or sha256) and one for the label.
 
     Labels are "real" or "generated", 0 or 1, and a few words that mean the same; "unsure" is
-    passed over. An image with two different labels gets none. Raises UsageError when the table has no column for labels.
+    passed over. An image with two different labels gets none. Raises UsageError when the table
+    has no column for labels.
     """
     table = read_table(path)
     named = {plain_name(name) for name in table.header}

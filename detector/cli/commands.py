@@ -23,7 +23,7 @@ COMMANDS: tuple[Command, ...] = (
     Command("explain", "detector.cli.explain", "say why an image got its score, with a map"),
     Command("report", "detector.cli.report", "write the HTML page of a result store"),
     Command("export", "detector.cli.export", "write a store as CSV, Parquet, STIX, MISP, …"),
-    Command("label", "detector.cli.label", "keep confirmed labels, and compare the model with them"),
+    Command("label", "detector.cli.label", "keep confirmed labels and compare the model"),
     Command("verify", "detector.cli.verify", "say what changed since a report was made"),
     Command("models", "detector.cli.models", "list the installed models"),
     Command("demo", "detector.cli.demo", "scan photographs and generated images from packages"),
