@@ -88,7 +88,11 @@ def test_the_shipped_bundles_are_whole_and_small() -> None:
     for name in installed_bundles():
         bundle = load_bundle(name)
         assert bundle.id == name
-        assert bundle.build_model() is not None
+        if bundle.usable:
+            assert bundle.build_model() is not None
+        else:  # the heads were read and fit; only the borrowed tower is missing
+            with pytest.raises(BundleError, match="models add thorough"):
+                bundle.build_model()
         assert bundle.card().strip()
         assert (ASSETS / name / "model.safetensors").stat().st_size <= 25 * 2**20
 
