@@ -120,3 +120,20 @@ def test_a_person_is_told_what_the_stronger_profile_would_add(
     assert words.endswith("--profile thorough")
     assert profile_words("thorough") == "model: large_v1, profile thorough"
     assert profile_words(tmp_path / "nowhere") == ""
+
+
+@pytest.mark.parametrize("name", installed_bundles())
+def test_a_shipped_bundles_tables_can_be_read_as_this_version_reads_them(name: str) -> None:
+    from detector.campaign.error_rates import of_bundle
+    from detector.explain.reference import alike, at_threshold
+
+    bundle = load_bundle(name)
+    assert of_bundle(bundle) is not None
+    said = at_threshold(bundle.config, "jpeg/medium/light")
+    if "reference" in bundle.config:
+        said = alike(
+            bundle.config["reference"], bundle.thresholds.inconclusive, "jpeg/medium/light"
+        )
+        assert {item.label for item in said} == {0, 1}
+    assert said
+    assert all(0 <= item.low <= item.rate <= item.high <= 1 for item in said)
