@@ -282,12 +282,13 @@ LAUGHS = (
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_hostile_metadata_costs_little_time(bomb: str) -> None:
+def test_hostile_metadata_takes_no_time_that_grows_without_bound(bomb: str) -> None:
     item = EvidenceInput(BOMBS[bomb]())
     start = time.process_time()
     for name in ("c2pa", "aigc_label", "metadata"):
         evidence.channel(name).find(item)
-    assert time.process_time() - start < 2.0
+    # Alone these take a tenth of a second; what explodes takes minutes, on any machine.
+    assert time.process_time() - start < 20.0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's own account of memory")

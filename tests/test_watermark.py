@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import cv2
 import numpy as np
 import pytest
@@ -148,13 +146,6 @@ def test_pictures_without_a_mark_say_nothing(seed: int, height: int, width: int)
     smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
     assert found(noise) == []
     assert found(smooth) == []
-
-
-def test_twelve_megapixels_take_half_a_second_at_most() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (3000, 4000, 3), dtype=np.uint8)
-    start = time.process_time()
-    found(picture)
-    assert time.process_time() - start < 1.5  # 0.1 s alone; room for a loaded machine
 
 
 def test_rows_beyond_the_bound_are_not_read() -> None:
