@@ -70,11 +70,13 @@ def _is_broken(e: Evidence) -> bool:
 def _broken(e: Evidence) -> str:
     if e.asserts is Asserts.UNKNOWN:
         return f"The {kind_words(e.kind)} is signed, but its signature does not hold."
-    return f"The {kind_words(e.kind)} says {CLAIMS[e.asserts]}, but its signature does not hold."
+    return (
+        f"The {kind_words(e.kind)} {_says(e)} {CLAIMS[e.asserts]}, but its signature does not hold."
+    )
 
 
 def _real_but_flagged(e: Evidence) -> str:
-    start = f"The {_named(e)} says {CLAIMS[e.asserts]}"
+    start = f"The {_named(e)} {_says(e)} {CLAIMS[e.asserts]}"
     if e.trust is Trust.TRUSTED:
         return (
             f"{start} and a trusted signer signed it, while the pixels look generated: the CNN "
@@ -87,7 +89,7 @@ def _real_but_flagged(e: Evidence) -> str:
 
 
 def _made_but_unseen(e: Evidence) -> str:
-    start = f"The {_named(e)} says generated"
+    start = f"The {_named(e)} {_says(e)} generated"
     if e.trust is Trust.TRUSTED:
         return (
             f"{start} and a trusted signer signed it, while the CNN saw no sign of it in the "
@@ -103,9 +105,13 @@ def _named(e: Evidence) -> str:
     return f"{kind_words(e.kind)} ({e.channel})"
 
 
+def _says(e: Evidence) -> str:
+    return "say" if kind_words(e.kind).endswith(("parameters", "fields")) else "says"
+
+
 def _against(made: Evidence, real: Evidence) -> str:
     sentence = (
-        f"The {_named(made)} says generated, while the {_named(real)} says "
+        f"The {_named(made)} {_says(made)} generated, while the {_named(real)} {_says(real)} "
         f"{CLAIMS[real.asserts]}: both cannot be right"
     )
     signed = [e for e in (made, real) if e.trust is Trust.TRUSTED]
