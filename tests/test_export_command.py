@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -119,8 +120,9 @@ def test_redacted_exports_name_nobody_and_agree_with_each_other(store: Path):
     assert main([*words, "--stix", "b.json", "--csv", "o.csv"]) == codes.OK
     assert main([*words, "--table", "posts", "--csv", "p.csv"]) == codes.OK
     text = "".join(Path(name).read_text("utf-8") for name in ("b.json", "o.csv", "p.csv"))
-    for gone in ("evil", "in/one", "a.jpg", "example.org/1", "words of a post", "posts.csv"):
+    for gone in ("evil", "in/one", "example.org/1", "words of a post", "posts.csv"):
         assert gone not in text
+    assert not re.search(r"(?<![0-9a-f])a\.jpg", text)  # a pseudonym may end in this letter
     assert rows(Path("o.csv"))[0]["accounts"] in {row["account"] for row in rows(Path("p.csv"))}
 
 
