@@ -296,7 +296,9 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def _body_schema(service: Service) -> dict[str, Any]:
-    files = {"type": "array", "items": _BINARY, "minItems": 1}
+    # A file without bytes is answered by a finding that says so.
+    part = {"type": "string", "format": "binary"}
+    files = {"type": "array", "items": part, "minItems": 1}
     files |= {"maxItems": service.settings.max_images}
     content: dict[str, Any] = {kind: {"schema": _BINARY} for kind in _TYPES}
     content[FORM] = {
