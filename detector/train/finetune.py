@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from detector.conditions import treat
 from detector.corpus.samples import Sample
-from detector.errors import CorpusError, DetectorError, UsageError
-from detector.images import read_image
+from detector.errors import CorpusError, UsageError
 from detector.model import to_tensor
 from detector.pool import Fault, Pool
 from detector.predict import Detector
-from detector.preprocess import Prepared, PreprocessConfig, prepare
-from detector.train.finish import CONDITIONS, decide_from, score_samples, write_bundle
+from detector.train.finish import (
+    CONDITIONS,
+    decide_from,
+    prepare_under,
+    score_samples,
+    write_bundle,
+)
 from detector.weights import Bundle
 
 LEAST_IMAGES = 60
@@ -122,14 +125,16 @@ def finetune(
             _tune(detector.net.heads[view], x, y, tuning)
     folder.mkdir(parents=True, exist_ok=True)
     weights = _save(bundle, detector, folder)
-    config = {k: v for k, v in bundle.config.items() if k not in {"reference", "error_rates"}}
-    config |= {"id": name, "profile": ""}
+    config = {**bundle.config, "id": name, "profile": ""}
+    config.pop("evaluation", None)  # measured on the old heads
     write_bundle(folder, weights, config)
     tuned = Detector.load(folder)
     scored = list(score_samples(tuned, held, CONDITIONS, workers=workers))
     if {item.sample.label for item in scored} != {0, 1}:
         raise CorpusError("too few of the held-out images can be read to calibrate on")
-    config |= decide_from(scored, config["thresholds"], tuning.nominal_fpr, tuning.inconclusive_fpr)
+    config |= decide_from(
+        scored, tuning.nominal_fpr, tuning.inconclusive_fpr, bundle.thresholds.least_texture
+    )
     config["training"] = {
         "started_from": bundle.id,
         "images": len(train),
@@ -154,17 +159,6 @@ def _save(bundle: Bundle, detector: Detector, folder: Path) -> Path:
     return file
 
 
-def _prepare_all(
-    sample: Sample, *, config: PreprocessConfig, conditions: tuple[str, ...]
-) -> list[Prepared]:
-    try:
-        data = sample.read()
-        rgb = read_image(data).rgb
-    except (DetectorError, OSError):
-        return []
-    return [prepare(sample.key, treat(c, data, rgb, sample.key), config) for c in conditions]
-
-
 def _features(
     detector: Detector,
     samples: Sequence[Sample],
@@ -172,7 +166,7 @@ def _features(
     progress: Callable[[int, int], None],
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Per view: (M, F) features of every view under every condition, and their labels."""
-    work = partial(_prepare_all, config=detector.bundle.preprocess, conditions=tuple(CONDITIONS))
+    work = partial(prepare_under, conditions=CONDITIONS, config=detector.bundle.preprocess)
     found: dict[str, list[Tensor]] = {"whole": [], "native": []}
     labels: dict[str, list[int]] = {"whole": [], "native": []}
     with Pool(work, workers) as pool:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from detector.preprocess import Prepared, PreprocessConfig, prepare
 from detector.results import Finding
 from detector.thresholds import threshold_at_fpr
 from detector.train.config import TrainConfig
-from detector.weights import CONFIG_FORMAT
+from detector.weights import CONFIG_FORMAT, Thresholds
 
 Floats = NDArray[np.float64]
 CONDITIONS = (PUBLISHED, "q96", "web")
@@ -58,15 +58,21 @@ class _Task:
     conditions: tuple[str, ...]
 
 
-def _prepare_all(task: _Task, *, config: PreprocessConfig) -> list[Prepared]:
-    """The sample in every condition; empty when it cannot be read."""
-    key = task.sample.key
+def prepare_under(
+    sample: Sample, conditions: Sequence[str], config: PreprocessConfig
+) -> list[Prepared]:
+    """The sample in every condition, from one decoding; empty when it cannot be read."""
     try:
-        data = task.sample.read()
+        data = sample.read()
         rgb = read_image(data).rgb
     except (DetectorError, OSError):
         return []
-    return [prepare(key, treat(name, data, rgb, key), config) for name in task.conditions]
+    key = sample.key
+    return [prepare(key, treat(name, data, rgb, key), config) for name in conditions]
+
+
+def _prepare_task(task: _Task, *, config: PreprocessConfig) -> list[Prepared]:
+    return prepare_under(task.sample, task.conditions, config)
 
 
 def score_samples(
@@ -80,7 +86,7 @@ def score_samples(
     """Every sample in every condition, in that order; those that cannot be read are left out."""
     tasks = [_Task(i, sample, tuple(conditions)) for i, sample in enumerate(samples)]
     found: dict[int, list[Scored]] = {}
-    work = partial(_prepare_all, config=detector.bundle.preprocess)
+    work = partial(_prepare_task, config=detector.bundle.preprocess)
     with Pool(work, workers) as pool:
         for done, (task, prepared) in enumerate(pool.run(tasks), start=1):
             if not isinstance(prepared, Fault):
@@ -187,17 +193,14 @@ def _architecture(config: TrainConfig) -> dict[str, Any]:
 
 
 def decide_from(
-    scored: Sequence[Scored],
-    thresholds: Mapping[str, Any],
-    nominal_fpr: float,
-    inconclusive_fpr: float,
+    scored: Sequence[Scored], nominal_fpr: float, inconclusive_fpr: float, least_texture: float
 ) -> dict[str, Any]:
     """The parts of a bundle's config that come from scored images that trained nothing.
 
     Args:
         scored: of both classes.
-        thresholds: the config's, of which the two scores are replaced.
-        nominal_fpr, inconclusive_fpr: what they aim at.
+        nominal_fpr, inconclusive_fpr: what the thresholds aim at.
+        least_texture: see `detector.weights.Thresholds`.
 
     Returns:
         `fusion`, `calibration`, `thresholds`, `validation`, `reference`, `error_rates`.
@@ -211,6 +214,13 @@ def decide_from(
     scores = fusion["bias"] + logits @ np.array([fusion["whole"], fusion["native"]])
     high = threshold_at_fpr(scores, labels, kinds, sources, nominal_fpr)
     low = threshold_at_fpr(scores, labels, kinds, sources, inconclusive_fpr)
+    limits = Thresholds(
+        likely_generated=round(high.threshold, 5),
+        inconclusive=round(min(low.threshold, high.threshold), 5),
+        nominal_fpr=nominal_fpr,
+        inconclusive_fpr=inconclusive_fpr,
+        least_texture=least_texture,
+    )
     keys = [s.sample.key for s in scored]
     # Campaigns are collected from platforms, so a set's errors are those of treated images.
     treated = [i for i, s in enumerate(scored) if s.condition == "web"]
@@ -218,20 +228,14 @@ def decide_from(
         scores[treated],
         labels[treated],
         [sources[i] for i in treated],
-        (low.threshold, high.threshold),
+        (limits.inconclusive, limits.likely_generated),
         kinds=[kinds[i] for i in treated],
         measured_on="the validation sources, as a platform serves them",
     )
     return {
         "fusion": fusion,
         "calibration": calibration.fit(scores, labels, strata, sources).to_dict(),
-        "thresholds": {
-            **thresholds,
-            "likely_generated": round(high.threshold, 5),
-            "inconclusive": round(min(low.threshold, high.threshold), 5),
-            "nominal_fpr": nominal_fpr,
-            "inconclusive_fpr": inconclusive_fpr,
-        },
+        "thresholds": asdict(limits),
         "validation": {
             "images": len(scored),
             "conditions": list(CONDITIONS),
@@ -279,7 +283,7 @@ def finish(
     write_bundle(folder, weights, bundle)
     detector = Detector.load(folder)
     scored = list(score_samples(detector, held_out, CONDITIONS, workers=workers, progress=progress))
-    bundle |= decide_from(scored, bundle["thresholds"], config.nominal_fpr, config.inconclusive_fpr)
+    bundle |= decide_from(scored, config.nominal_fpr, config.inconclusive_fpr, LEAST_TEXTURE)
     bundle["training"] = {**training, "config": config.to_dict()}
     write_bundle(folder, weights, bundle)
     return bundle
