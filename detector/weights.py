@@ -176,12 +176,16 @@ def installed_bundles() -> list[str]:
     return sorted(p.parent.name for p in ASSETS.glob("*/config.json"))
 
 
+def _shipped_profiles() -> list[str]:
+    """Ids of the profiles' bundles that ship, the strongest last."""
+    shipped = installed_bundles()
+    return [name for name in PROFILES.values() if name in shipped]
+
+
 def strongest() -> str:
     """Id of the bundle of the strongest profile that can be used here."""
-    for name in reversed(PROFILES.values()):
-        if (ASSETS / name / "config.json").is_file() and load_bundle(name).usable:
-            return name
-    return DEFAULT_BUNDLE
+    usable = [name for name in _shipped_profiles() if load_bundle(name).usable]
+    return usable[-1] if usable else DEFAULT_BUNDLE
 
 
 def stronger_than(bundle: Bundle) -> Bundle | None:
@@ -189,7 +193,7 @@ def stronger_than(bundle: Bundle) -> Bundle | None:
 
     None for the strongest itself, and for bundles of no profile: nobody measured them side by side.
     """
-    shipped = [name for name in PROFILES.values() if (ASSETS / name / "config.json").is_file()]
+    shipped = _shipped_profiles()
     if bundle.id not in shipped or bundle.id == shipped[-1]:
         return None
     return load_bundle(shipped[-1])

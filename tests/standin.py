@@ -19,7 +19,7 @@ class Bundle:
 
 
 class StandIn:
-    """A `detector.scan.scorer.Scorer` whose score is 8 × brightness − 4, in [-4, 4].
+    """A `detector.scorers.Scorer` whose score is 8 × brightness − 4, in [-4, 4].
 
     Args:
         model_id, config_hash: as of a bundle.

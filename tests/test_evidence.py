@@ -125,7 +125,7 @@ def test_a_missing_module_is_reported_by_name(monkeypatch: pytest.MonkeyPatch) -
 
 
 def plug_in(monkeypatch: pytest.MonkeyPatch, *points: EntryPoint) -> None:
-    monkeypatch.setattr(evidence, "entry_points", lambda group: points)
+    monkeypatch.setattr("detector.plugins.entry_points", lambda group: points)
     monkeypatch.setattr(evidence, "CHANNELS", {})
     evidence.plugins.cache_clear()
 
@@ -149,7 +149,7 @@ def test_plug_ins_are_run_named_and_made_plain(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_plug_in_cannot_take_a_built_in_name(monkeypatch: pytest.MonkeyPatch) -> None:
     taken = EntryPoint("metadata", "made_plugins:x", "detector.evidence")
-    monkeypatch.setattr(evidence, "entry_points", lambda group: (taken,))
+    monkeypatch.setattr("detector.plugins.entry_points", lambda group: (taken,))
     evidence.plugins.cache_clear()
     assert evidence.plugins() == {}
     evidence.plugins.cache_clear()

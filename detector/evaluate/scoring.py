@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from PIL import JpegImagePlugin
 
@@ -17,31 +17,13 @@ from detector.errors import CorpusError, ImageError
 from detector.evaluate.table import ScoreRow
 from detector.images import DEFAULT_LIMITS, Limits, read_header, read_image
 from detector.pool import Fault, Pool
-from detector.preprocess import Prepared, PreprocessConfig, prepare
-from detector.results import FileFacts, Finding, Status
+from detector.preprocess import Cutter, Prepared, prepare
+from detector.results import FileFacts, Status
+from detector.scorers import Scorer
 
 Progress = Callable[[int, int], None]
 
 TEST, CONTROL = "test", "control"
-
-
-class ScoringBundle(Protocol):
-    """The part of a bundle that an evaluation needs."""
-
-    @property
-    def preprocess(self) -> PreprocessConfig:
-        """Which views an image is turned into."""
-
-
-class Scorer(Protocol):
-    """What can be evaluated: `detector.predict.Detector`, or anything shaped like it."""
-
-    @property
-    def bundle(self) -> ScoringBundle:
-        """Holds the preprocessing."""
-
-    def score_prepared(self, prepared: Sequence[Prepared], batch_size: int = 16) -> list[Finding]:
-        """One finding for each prepared image, in order."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +114,7 @@ def _scored(detector: Scorer, treated: Sequence[Treated], batch_size: int) -> li
 # --- in the workers -------------------------------------------------------------------------
 
 
-def _treat_all(task: Task, *, config: PreprocessConfig, seed: int, limits: Limits) -> list[Treated]:
+def _treat_all(task: Task, *, config: Cutter, seed: int, limits: Limits) -> list[Treated]:
     sample = task.sample
     began = time.perf_counter()
     try:

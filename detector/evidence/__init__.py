@@ -13,7 +13,7 @@ import importlib.util
 import json
 from dataclasses import replace
 from functools import lru_cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import cast
 
 import numpy as np
@@ -23,6 +23,7 @@ from detector.evidence.base import HEADER_LIMITS, Channel, EvidenceInput, Exampl
 from detector.evidence.text import clip, plain
 from detector.evidence.trust import anchors
 from detector.images import DecodedImage, read_header
+from detector.plugins import EVIDENCE, points
 from detector.results import Asserts, Evidence, FileFacts, Trust
 
 __all__ = [
@@ -41,7 +42,7 @@ __all__ = [
     "settings_hash",
 ]
 
-PLUGIN_GROUP = "detector.evidence"
+PLUGIN_GROUP = EVIDENCE
 CHANNEL_FAILED = "channel_failed"
 # Raised whenever channels find other things than before, so that scans look again.
 REVISION = 1
@@ -143,8 +144,7 @@ def channel(name: str) -> Channel:
 @lru_cache(maxsize=1)
 def plugins() -> dict[str, EntryPoint]:
     """Installed plug-ins by name, not yet loaded; a built-in name cannot be taken."""
-    points = entry_points(group=PLUGIN_GROUP)
-    return {p.name: p for p in sorted(points, key=lambda p: p.name) if p.name not in CHANNELS}
+    return {name: p for name, p in points(PLUGIN_GROUP).items() if name not in CHANNELS}
 
 
 def _load(name: str, where: str | EntryPoint) -> Channel:

@@ -26,7 +26,7 @@ from detector.preprocess import Prepared, prepare
 from detector.scan.examine import Examiner
 from detector.scan.inputs import Filters, expand
 from detector.scan.run import Run, ScanSummary, Watcher
-from detector.scan.scorer import LazyDetector, Scorer, load_scorer
+from detector.scorers import LazyDetector, Scorer, load_scorer
 from detector.store import Store
 
 __all__ = ["LazyDetector", "ScanSummary", "Scorer", "Watcher", "load_scorer", "scan"]

@@ -16,7 +16,7 @@ from detector.preprocess import Prepared
 from detector.results import Evidence, Finding, Status
 from detector.scan.examine import Examiner, Known, Suspect, path_of
 from detector.scan.inputs import Listing
-from detector.scan.scorer import Scorer
+from detector.scorers import Scorer
 from detector.store import Store
 from detector.verdict import decided
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from detector.metrics import auc, tpr_at_fpr
-from detector.tower import TokenNet
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
-from detector.train.heads import TokenData, read_tokens, train_head
+from detector.train.heads import TokenData, read_tokens, single_head
 from detector.train.teacher import TokenFiles
 
 # First match wins, over the manifest's names of generators.
@@ -80,8 +79,7 @@ def leave_families_out(
         CorpusError: the tower has not looked at the cache.
     """
     rows, _ = TokenFiles(cache.folder, "whole").read()
-    data = read_tokens(cache, config, "whole")
-    data = _first(data, len(rows))
+    data = read_tokens(cache, config, "whole", treated=False)
     items = [cache.index[row] for row in rows.tolist()]
     families = np.array([family_of(item["generator"]) if item["label"] else "" for item in items])
     held = np.zeros(len(items), bool)
@@ -116,24 +114,9 @@ def leave_families_out(
     return found
 
 
-def _first(data: TokenData, count: int) -> TokenData:
-    """Clean views only: a treated copy of a left-out image would be no different image."""
-    return replace(
-        data,
-        features=data.features[:count],
-        labels=data.labels[:count],
-        weights=data.weights[:count],
-        paired=data.paired[:count],
-    )
-
-
 def _scores(data: TokenData, weights: torch.Tensor, config: TrainConfig) -> NDArray[np.float32]:
     """Scores of every image by a head that was trained with these weights."""
-    options = config.head
-    torch.manual_seed(config.seed)
-    net = TokenNet(options.layers, options.patches, options.hidden, 1, ["whole"])
-    single = replace(config, head=replace(options, members=1))
-    train_head(net, "whole", replace(data, weights=weights), single)
+    net = single_head(data, "whole", config, weights)
     with torch.inference_mode():
         scores: NDArray[np.float32] = net.heads["whole"](data.features).numpy()
     return scores

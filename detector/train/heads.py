@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from detector.metrics import auc, tpr_at_fpr
 from detector.tower import VIEWS, TokenNet
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
+from detector.train.loop import write_weights
 from detector.train.teacher import TokenFiles, tokens_of
 
 
@@ -48,12 +49,18 @@ class TokenData:
     paired: NDArray[np.bool_]
 
 
-def read_tokens(cache: CropCache, config: TrainConfig, view: str) -> TokenData:
-    """The tokens of one view, clean and, where the tower saw them, platform-treated too."""
+def read_tokens(
+    cache: CropCache, config: TrainConfig, view: str, *, treated: bool = True
+) -> TokenData:
+    """The tokens of one view, clean and, where the tower saw them, platform-treated too.
+
+    Without `treated`, clean ones only: where images are left out of training on purpose, a
+    treated copy of one must not stay in.
+    """
     features: list[NDArray[np.float32]] = []
     rows: list[int] = []
     clean = 0
-    for name in (view, f"web_{view}"):
+    for name in (view, f"web_{view}") if treated else (view,):
         if name != view and not TokenFiles(cache.folder, name).done.is_file():
             continue
         seen, tokens = TokenFiles(cache.folder, name).read()
@@ -111,8 +118,6 @@ def train_heads(
     Raises:
         CorpusError: the tower has not looked at the cache, or a class is missing.
     """
-    from detector.train.loop import write_weights
-
     run = Path(folder)
     run.mkdir(parents=True, exist_ok=True)
     options = config.head
@@ -129,6 +134,16 @@ def train_heads(
             log.write(json.dumps(line) + "\n")
     # Half precision: the logits move by less than a hundredth, the file shrinks by half.
     return write_weights(net.half(), run / "ema.safetensors")
+
+
+def single_head(data: TokenData, view: str, config: TrainConfig, weights: Tensor) -> TokenNet:
+    """A net whose one head for a view has one member and was trained with these draw weights."""
+    options = config.head
+    torch.manual_seed(config.seed)
+    net = TokenNet(options.layers, options.patches, options.hidden, 1, [view])
+    single = replace(config, head=replace(options, members=1))
+    train_head(net, view, replace(data, weights=weights), single)
+    return net
 
 
 def train_head(

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detector.tower import VIEWS, TokenNet
+from detector.tower import VIEWS
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
-from detector.train.heads import TokenData, read_tokens, train_head
+from detector.train.heads import read_tokens, single_head
 from detector.train.teacher import TokenFiles
 
 
@@ -46,7 +45,7 @@ def write_soft_targets(
     views = [view for view in VIEWS if TokenFiles(cache.folder, view).done.is_file()]
     for number, view in enumerate(views):
         rows, _ = TokenFiles(cache.folder, view).read()
-        data = read_tokens(cache, config, view)
+        data = read_tokens(cache, config, view, treated=False)
         sources = [cache.index[row]["source"] for row in rows.tolist()]
         names = sorted(set(sources) - set(config.validation))
         random.Random(config.seed).shuffle(names)
@@ -54,13 +53,12 @@ def write_soft_targets(
         fold = np.array([fold_of.get(source, -1) for source in sources])
         found = np.full(len(cache.index), np.nan, np.float32)
         for part in range(folds):
-            own = fold == part
-            weights = data.weights.clone()
-            weights[: len(own)][torch.from_numpy(own)] = 0
-            net = _head(replace(data, weights=weights), view, config)
+            own = torch.from_numpy(fold == part)
+            weights = torch.where(own, 0.0, data.weights)
+            net = single_head(data, view, config, weights)
             with torch.inference_mode():
-                logits = net.heads[view](data.features[: len(own)][torch.from_numpy(own)])
-            found[rows[own]] = torch.sigmoid(logits).numpy()
+                logits = net.heads[view](data.features[own])
+            found[rows[own.numpy()]] = torch.sigmoid(logits).numpy()
             progress(number * folds + part + 1, len(views) * folds)
         np.save(soft_file(cache.folder, view), found)
         written.append(soft_file(cache.folder, view))
@@ -71,11 +69,3 @@ def read_soft_targets(cache: CropCache) -> dict[str, NDArray[np.float32]]:
     """The soft targets of each view, NaN where there is none; views without any are left out."""
     files = {view: soft_file(cache.folder, view) for view in VIEWS}
     return {view: np.load(file) for view, file in files.items() if file.is_file()}
-
-
-def _head(data: TokenData, view: str, config: TrainConfig) -> TokenNet:
-    options = config.head
-    torch.manual_seed(config.seed)
-    net = TokenNet(options.layers, options.patches, options.hidden, 1, [view])
-    train_head(net, view, data, replace(config, head=replace(options, members=1)))
-    return net
