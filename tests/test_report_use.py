@@ -68,6 +68,16 @@ def open_sheet(page: Any) -> None:
     page.click('.thumbs [title="crowd.jpg"]')
 
 
+def close_sheet(page: Any) -> None:
+    """Close the sheet and wait until the address no longer names its image.
+
+    The browser tells the page of a closed dialog only in a later task; until then a reload would
+    open the sheet again.
+    """
+    page.keyboard.press("Escape")
+    page.wait_for_function("!location.hash.includes('image=')")
+
+
 def test_labels_are_kept_and_their_file_is_what_detector_label_reads(
     page: Any, tmp_path: Path
 ) -> None:
@@ -75,7 +85,7 @@ def test_labels_are_kept_and_their_file_is_what_detector_label_reads(
     open_sheet(page)
     page.check('input[name="label"][value="generated"]')
     page.fill(".noted input", 'the "maker" said so, on record')
-    page.keyboard.press("Escape")
+    close_sheet(page)
     page.reload()
     with page.expect_download() as download:
         page.click("#save-labels")
@@ -96,7 +106,7 @@ def test_links_filter_the_list_and_keys_walk_through_it(page: Any) -> None:
     first = page.inner_text("#details-name")
     page.keyboard.press("ArrowRight")
     assert page.inner_text("#details-name") != first
-    page.keyboard.press("Escape")
+    close_sheet(page)
     page.click("#reset")
     page.fill("#q", "harbour golden hour")
     assert page.inner_text("#count") == "1 of 26 images"
