@@ -239,7 +239,8 @@ def test_a_broken_signature_is_named_and_its_claim_left_out() -> None:
         made("aigc_label", Asserts.GENERATED),
     ]
     assert wording.conflicts(both) == [
-        "The C2PA manifest says captured by a camera, but its signature does not hold."
+        "The C2PA manifest says that the image was captured by a camera, but its signature does "
+        "not hold."
     ]
     assert "signature does not hold" in wording.summary(both)
 

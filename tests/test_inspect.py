@@ -136,7 +136,7 @@ def test_conflicts_are_said_in_words(
     files: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     flat = " ".join(shown(capsys, files["conflict.jpg"]).replace("│", " ").split())
-    assert "says generated, while the camera EXIF" in flat
+    assert "that the image was generated, while the camera EXIF says that it was" in flat
     assert "Claims found" in flat
 
 

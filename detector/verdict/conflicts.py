@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from detector.results import Asserts, Evidence, Trust, Verdict
-from detector.verdict.wording import CLAIMS, kind_words
+from detector.verdict.wording import claim_words, kind_words, subject, verb
 
 __all__ = ["INGREDIENT", "MANIFEST", "against_pixels", "between_claims"]
 
@@ -68,64 +68,67 @@ def _is_broken(e: Evidence) -> bool:
 
 
 def _broken(e: Evidence) -> str:
+    its = verb(e.kind, "its", "their")
     if e.asserts is Asserts.UNKNOWN:
-        return f"The {kind_words(e.kind)} is signed, but its signature does not hold."
-    return (
-        f"The {kind_words(e.kind)} {_says(e)} {CLAIMS[e.asserts]}, but its signature does not hold."
-    )
+        start = f"{subject(e.kind)} {verb(e.kind, 'is', 'are')} signed"
+    else:
+        start = claim_words(e.kind, e.asserts)
+    return _sentence(f"{start}, but {its} signature does not hold.")
 
 
 def _real_but_flagged(e: Evidence) -> str:
-    start = f"The {_named(e)} {_says(e)} {CLAIMS[e.asserts]}"
     if e.trust is Trust.TRUSTED:
-        return (
-            f"{start} and a trusted signer signed it, while the pixels look generated: the CNN "
-            "may be wrong, or a camera may have photographed a generated picture."
+        return _sentence(
+            f"{_vouched(e)}, while the pixels look generated: the CNN may be wrong, or a camera "
+            "may have photographed a generated picture."
         )
-    return (
-        f"{start}, while the pixels look generated: the CNN may be wrong, but such a claim can "
-        "be copied onto any image, so it clears nothing."
+    return _sentence(
+        f"{claim_words(e.kind, e.asserts)}, while the pixels look generated: the CNN may be "
+        "wrong, but such a claim can be copied onto any image, so it clears nothing."
     )
 
 
 def _made_but_unseen(e: Evidence) -> str:
-    start = f"The {_named(e)} {_says(e)} generated"
     if e.trust is Trust.TRUSTED:
-        return (
-            f"{start} and a trusted signer signed it, while the CNN saw no sign of it in the "
-            "pixels: it misses many generated images."
+        return _sentence(
+            f"{_vouched(e)}, while the CNN saw no sign of it in the pixels: it misses many "
+            "generated images."
         )
-    return (
-        f"{start}, while the CNN saw no sign of it in the pixels: it misses many generated "
-        "images, but the claim may also have been copied onto this one."
+    return _sentence(
+        f"{claim_words(e.kind, e.asserts)}, while the CNN saw no sign of it in the pixels: it "
+        "misses many generated images, but the claim may also have been copied onto this one."
     )
 
 
-def _named(e: Evidence) -> str:
-    return f"{kind_words(e.kind)} ({e.channel})"
-
-
-def _says(e: Evidence) -> str:
-    return "say" if kind_words(e.kind).endswith(("parameters", "fields")) else "says"
+def _vouched(e: Evidence) -> str:
+    signed = verb(e.kind, "is", "are")
+    return f"{claim_words(e.kind, e.asserts)} and {signed} signed by a trusted signer"
 
 
 def _against(made: Evidence, real: Evidence) -> str:
     sentence = (
-        f"The {_named(made)} {_says(made)} generated, while the {_named(real)} {_says(real)} "
-        f"{CLAIMS[real.asserts]}: both cannot be right"
+        f"{claim_words(made.kind, made.asserts)}, while "
+        f"{claim_words(real.kind, real.asserts, 'it')}: both cannot be right"
     )
-    signed = [e for e in (made, real) if e.trust is Trust.TRUSTED]
+    signed = [e.kind for e in (made, real) if e.trust is Trust.TRUSTED]
     if len(signed) == 1:
-        return f"{sentence}; only the {kind_words(signed[0].kind)} is signed by a trusted signer."
-    return f"{sentence}, and either may have been copied."
+        are = verb(signed[0], "is", "are")
+        return _sentence(f"{sentence}; only {subject(signed[0])} {are} signed by a trusted signer.")
+    return _sentence(f"{sentence}, and either may have been copied.")
 
 
 def _two_generators(made: Sequence[Evidence]) -> list[str]:
-    names = list(dict.fromkeys(e.kind for e in made if e.kind in _WRITERS))
+    names = list(dict.fromkeys(kind_words(e.kind) for e in made if e.kind in _WRITERS))[:4]
     if len(names) < 2:
         return []
-    words = " and ".join(kind_words(name) for name in names[:4])
-    return [f"The file names more than one generator: {words}; one may have edited the other's."]
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    return [
+        f"The file names more than one generator: {listed}; one may have edited the other's image."
+    ]
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _other_thumbnail(sound: Sequence[Evidence]) -> list[str]:
