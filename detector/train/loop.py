@@ -1,9 +1,11 @@
 """The training loop: read top to bottom.
 
-Half of every step's views are whole, half native; a binary cross-entropy teaches each head,
-and, where a teacher's features are at hand, the trunk also learns to predict them from whole
-views. The averaged weights (EMA) are what ships. Every `SAVE_EVERY` steps the whole state goes
-to disk as safetensors, and the same command goes on from there.
+Half of every step's views are whole, half native, or all are native for a design that looks at
+nothing else. A binary cross-entropy teaches each head; where a teacher's features are at hand,
+the trunk also learns to predict them from whole views; and a consistency loss, where it is wanted,
+asks for the same answer before and after degradation. The averaged weights (EMA) are what ships.
+Every `SAVE_EVERY` steps the whole state goes to disk as safetensors, and the same command goes
+on from there.
 """
 
 from __future__ import annotations
@@ -28,11 +30,14 @@ from torch.nn import functional as F  # noqa: N812
 from detector.errors import CorpusError
 from detector.metrics import auc
 from detector.model import TwoViewNet, to_tensor
+from detector.traces import TraceNet
+from detector.train.aligned import Reconstructions
 from detector.train.cache import CropCache
 from detector.train.config import OptimConfig, TrainConfig
-from detector.train.sampler import Batch, Sampler
+from detector.train.sampler import Batch, Drawn, Sampler
 
 SAVE_EVERY = 100
+Trainable = TwoViewNet | TraceNet
 
 
 @dataclass(frozen=True)
@@ -99,7 +104,7 @@ def optimizer_for(net: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
 class Trainee(nn.Module):
     """The network with the linear map that predicts a teacher's features; only the first ships."""
 
-    def __init__(self, net: TwoViewNet, teacher_width: int) -> None:
+    def __init__(self, net: Trainable, teacher_width: int) -> None:
         super().__init__()
         self.net = net
         self.distil = nn.Linear(net.features, teacher_width) if teacher_width else None
@@ -115,43 +120,65 @@ def step_loss(
     """The loss of one step and its parts.
 
     Args:
-        targets: (B/2, D) teacher's features of the whole views, or None.
-        known: (B/2,) bool, where the teacher said anything.
+        targets: (N, D) teacher's features of the whole views, or None.
+        known: (N,) bool, where the teacher said anything.
     """
     net = model.net
-    pixels = np.concatenate([batch.whole, batch.native])
+    # One pass for all of them: batch norms see the same mixture in every step.
+    pixels = np.concatenate([form for drawn in batch.values() for form in _forms(drawn)])
     features = net.embed(to_tensor(pixels))
     dropped = F.dropout(features, net.dropout, net.training)
-    half = len(batch.whole)
     parts: dict[str, float] = {}
     total = features.new_zeros(())
-    for view, rows, labels in (
-        ("whole", slice(0, half), batch.whole_labels),
-        ("native", slice(half, None), batch.native_labels),
-    ):
-        truth = torch.from_numpy(labels) * (1 - 2 * optim.smoothing) + optim.smoothing
-        logits = net.heads[view](dropped[rows]).squeeze(1)
-        loss = F.binary_cross_entropy_with_logits(logits, truth)
+    first = 0
+    for view, drawn in batch.items():
+        count, forms_of = len(drawn.rows), len(_forms(drawn))
+        rows = slice(first, first + count * forms_of)
+        first = rows.stop
+        truth = torch.from_numpy(drawn.labels) * (1 - 2 * optim.smoothing) + optim.smoothing
+        logits = net.heads[view](dropped[rows]).squeeze(1).view(forms_of, count)
+        loss = F.binary_cross_entropy_with_logits(logits, truth.expand_as(logits))
         parts[view] = loss.item()
         total = total + loss
+        if forms_of == 2:
+            apart = disagreement(logits[0], logits[1])
+            parts[f"{view}_apart"] = apart.item()
+            total = total + optim.consistency * apart
     if targets is not None and known is not None and model.distil is not None and known.any():
-        predicted = model.distil(features[:half])[known]
+        # Whole views come first, and the degraded ones of them before the clean ones.
+        predicted = model.distil(features[: len(known)])[known]
         loss = F.smooth_l1_loss(predicted, targets[known])
         parts["distil"] = loss.item()
         total = total + optim.distil * loss
     return total, parts
 
 
+def _forms(drawn: Drawn) -> list[NDArray[np.uint8]]:
+    """The degraded views and, where the run compares them, the same views before."""
+    return [drawn.pixels] if drawn.clean is None else [drawn.pixels, drawn.clean]
+
+
+def disagreement(degraded: Tensor, clean: Tensor) -> Tensor:
+    """How far apart two judgements of the same views are: the symmetric Kullback-Leibler
+    divergence of their probabilities, as a mean.
+
+    Args:
+        degraded, clean: (N,) logits.
+    """
+    return ((torch.sigmoid(degraded) - torch.sigmoid(clean)) * (degraded - clean)).mean()
+
+
 @torch.inference_mode()
 def validate(
-    net: TwoViewNet, cache: CropCache, rows: NDArray[np.int64], size: int, batch: int = 64
+    net: Trainable, cache: CropCache, rows: NDArray[np.int64], size: int, batch: int = 64
 ) -> dict[str, float]:
     """AUC of each head on held-out rows, on clean and on platform-treated views."""
     net.eval()
+    names = [name for name in cache.arrays if name.removeprefix("web_") in net.heads]
     labels = np.array([cache.index[row]["label"] for row in rows])
     edge = (cache.arrays["whole"].shape[1] - size) // 2
     report: dict[str, float] = {}
-    for name in ("whole", "native", "web_whole", "web_native"):
+    for name in names:
         view = name.removeprefix("web_")
         scores: list[float] = []
         for start in range(0, len(rows), batch):
@@ -166,11 +193,12 @@ def validate(
 def train(
     cache: CropCache,
     config: TrainConfig,
-    net: TwoViewNet,
+    net: Trainable,
     folder: str | Path,
     *,
     teacher: TeacherFeatures | None = None,
     soft: Mapping[str, NDArray[np.float32]] = MappingProxyType({}),
+    aligned: Reconstructions | None = None,
     validate_every: int = 700,
     validation_rows: int = 300,
     minutes: float | None = None,
@@ -187,6 +215,7 @@ def train(
         teacher: features to be distilled, when `config.optim.distil` is above 0.
         soft: targets of each view by row of the cache, from `detector.train.soft`; mixed into
             the labels by `config.optim.soft`.
+        aligned: reconstructions of real crops, when `config.data.aligned` is above 0.
         validate_every: steps between looks at the validation sources.
         validation_rows: how many validation samples such a look takes at most.
         minutes: stop cleanly after this long; the next call goes on.
@@ -199,15 +228,16 @@ def train(
     run = Path(folder)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(config.seed)
-    sampler = Sampler(cache, config)
+    sampler = Sampler(cache, config, aligned)
     if not sampler.size:
         raise CorpusError(f"{cache.folder}: nothing to train on after holding out validation")
-    if optim.distil <= 0:
+    if optim.distil <= 0 or "whole" not in config.views:
         teacher = None
     places = None if teacher is None else teacher.lookup(len(cache.index))
     model = Trainee(net, 0 if teacher is None else teacher.values.shape[1])
     model.to(memory_format=torch.channels_last)
-    freeze(net, optim.frozen_blocks)
+    if isinstance(net, TwoViewNet):
+        freeze(net, optim.frozen_blocks)
     average = deepcopy(net).eval()
     optimizer = optimizer_for(model, optim)
     first = load_state(run, model, average, optimizer)
@@ -266,24 +296,27 @@ def teacher_targets(
     """The teacher's features of a batch's whole views, and where it has any."""
     if teacher is None or places is None:
         return None, None
-    found = places[batch.whole_rows]
+    found = places[batch["whole"].rows]
     values = teacher.values[np.maximum(found, 0)].astype(np.float32)
     return torch.from_numpy(values), torch.from_numpy(found >= 0)
 
 
 def softened(batch: Batch, soft: Mapping[str, NDArray[np.float32]], share: float) -> Batch:
     """The batch with soft targets mixed into its labels, where there are any."""
-    changed = {}
+    changed = dict(batch)
     for view in soft if share else ():
-        labels = getattr(batch, f"{view}_labels")
-        said = soft[view][getattr(batch, f"{view}_rows")]
-        mixed = np.where(np.isnan(said), labels, (1 - share) * labels + share * said)
-        changed[f"{view}_labels"] = mixed.astype(np.float32)
-    return replace(batch, **changed)
+        if view in batch:
+            drawn = batch[view]
+            said = soft[view][drawn.rows]
+            mixed = np.where(
+                np.isnan(said), drawn.labels, (1 - share) * drawn.labels + share * said
+            )
+            changed[view] = replace(drawn, labels=mixed.astype(np.float32))
+    return changed
 
 
 @torch.no_grad()
-def update_average(average: TwoViewNet, net: TwoViewNet, decay: float) -> None:
+def update_average(average: Trainable, net: Trainable, decay: float) -> None:
     """Move the averaged weights a little towards the current ones."""
     current = net.state_dict()
     for name, value in average.state_dict().items():
@@ -305,7 +338,7 @@ def write_weights(net: nn.Module, path: Path) -> Path:
 
 
 def save_state(
-    run: Path, model: Trainee, average: TwoViewNet, optimizer: torch.optim.Optimizer, step: int
+    run: Path, model: Trainee, average: Trainable, optimizer: torch.optim.Optimizer, step: int
 ) -> None:
     """Write everything that a resumed run needs into one safetensors file."""
     from safetensors.torch import save_file
@@ -320,7 +353,7 @@ def save_state(
 
 
 def load_state(
-    run: Path, model: Trainee, average: TwoViewNet, optimizer: torch.optim.Optimizer
+    run: Path, model: Trainee, average: Trainable, optimizer: torch.optim.Optimizer
 ) -> int:
     """Restore a saved run in place; returns the step to go on with, 0 when there is none."""
     from safetensors import safe_open

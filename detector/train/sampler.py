@@ -7,11 +7,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from detector.augment import degrade, flip_and_cut
+from detector.train.aligned import Pair, Reconstructions
 from detector.train.cache import CROPS, CropCache
 from detector.train.config import TrainConfig
 
@@ -19,21 +21,24 @@ Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The views of one step.
+class Drawn:
+    """The views of one kind in a step.
 
     Attributes:
-        whole, native: (B/2, S, S, 3) uint8 RGB.
-        whole_labels, native_labels: (B/2,) float32, 0 real, 1 generated.
-        whole_rows, native_rows: (B/2,) rows of the cache, for what a teacher said of them.
+        pixels: (N, S, S, 3) uint8 RGB.
+        labels: (N,) float32, 0 real, 1 generated.
+        rows: (N,) rows of the cache, for what a teacher said of them.
+        clean: (N, S, S, 3) uint8 RGB, the same views before degradation; None when not wanted.
     """
 
-    whole: Pixels
-    native: Pixels
-    whole_labels: NDArray[np.float32]
-    native_labels: NDArray[np.float32]
-    whole_rows: NDArray[np.int64]
-    native_rows: NDArray[np.int64]
+    pixels: Pixels
+    labels: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    clean: Pixels | None = None
+
+
+# The views of one step, by kind.
+Batch = dict[str, Drawn]
 
 
 class Sampler:
@@ -42,9 +47,13 @@ class Sampler:
     So a run that is resumed sees what it would have seen.
     """
 
-    def __init__(self, cache: CropCache, config: TrainConfig) -> None:
+    def __init__(
+        self, cache: CropCache, config: TrainConfig, aligned: Reconstructions | None = None
+    ) -> None:
         self.cache = cache
         self.config = config
+        self.side = config.optim.side or config.size
+        self.aligned = aligned if config.data.aligned > 0 else None
         held_out = set(config.validation)
         rows: dict[tuple[int, str], list[int]] = defaultdict(list)
         paired: set[str] = set()
@@ -66,6 +75,7 @@ class Sampler:
             factor = config.data.pair_weight if source in paired else 1.0
             self.rows[label].append(kept)
             self.weights[label].append(factor * len(kept) ** (1 - config.data.evenness))
+        self.aligned_at = [] if self.aligned is None else self.aligned.places(self.rows[0])
 
     @property
     def size(self) -> int:
@@ -75,15 +85,29 @@ class Sampler:
     def batch(self, step: int, strength: float) -> Batch:
         """The views of one step, with degradations at the given strength."""
         rng = random.Random(f"{self.config.seed}/{step}")
-        half = self.config.optim.batch // 2
-        drawn = {}
-        for view in ("whole", "native"):
-            labels = [i % 2 for i in range(half)]
-            rows = [self._draw(label, rng) for label in labels]
-            pixels = np.stack([self._view(row, view, strength, rng) for row in rows])
-            drawn[view] = (pixels, np.array(labels, np.float32), np.array(rows, np.int64))
-        whole, native = drawn["whole"], drawn["native"]
-        return Batch(whole[0], native[0], whole[1], native[1], whole[2], native[2])
+        optim = self.config.optim
+        forms = 2 if optim.consistency > 0 else 1
+        count = optim.batch // (forms * len(self.config.views))
+        return {view: self._drawn(view, count, strength, rng) for view in self.config.views}
+
+    def _drawn(self, view: str, count: int, strength: float, rng: random.Random) -> Drawn:
+        pairs = self._pairs(count, rng) if view == "native" else []
+        labels = [i % 2 for i in range(count)]
+        rows = [self._draw(label, rng) for label in labels[2 * len(pairs) :]]
+        halves = (half for pair in pairs for half in pair.halves())
+        # One at a time: a view's draws follow those of the view before it.
+        others = ((self._stored(row, view, rng), rng) for row in rows)
+        cuts, pixels = [], []
+        for stored, chance in chain(halves, others):
+            cuts.append(flip_and_cut(stored, self.side, chance))
+            pixels.append(degrade(cuts[-1], self.config.degradations, strength, chance))
+        known = [row for pair in pairs for row in (pair.row, pair.row)] + rows
+        return Drawn(
+            np.stack(pixels),
+            np.array(labels, np.float32),
+            np.array(known, np.int64),
+            np.stack(cuts) if self.config.optim.consistency > 0 else None,
+        )
 
     def batches(self, first: int, last: int, workers: int = 1) -> Iterator[tuple[int, Batch]]:
         """Steps `first` … `last` − 1 with their batches, made ahead in threads."""
@@ -107,10 +131,17 @@ class Sampler:
         source = rng.choices(self.rows[label], self.weights[label])[0]
         return rng.choice(source)
 
-    def _view(self, row: int, view: str, strength: float, rng: random.Random) -> Pixels:
+    def _stored(self, row: int, view: str, rng: random.Random) -> Pixels:
         arrays = self.cache.arrays
-        name = f"web_{view}" if rng.random() < 0.5 else view
-        stored = arrays[name][row]
-        pixels = stored if view == "whole" else stored[rng.randrange(CROPS)]
-        cut = flip_and_cut(pixels, self.config.size, rng)
-        return degrade(cut, self.config.degradations, strength, rng)
+        name = f"web_{view}" if rng.random() < self.config.data.web else view
+        stored: Pixels = arrays[name][row]
+        return stored if view == "whole" else stored[rng.randrange(CROPS)]
+
+    def _pairs(self, count: int, rng: random.Random) -> list[Pair]:
+        """Aligned pairs for the given number of native views; none unless the run wants them."""
+        if self.aligned is None:
+            return []
+        wanted = round(self.config.data.aligned * count / 2)
+        return [
+            self.aligned.pair(self.cache, rng.choice(self.aligned_at), rng) for _ in range(wanted)
+        ]
