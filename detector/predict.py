@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from detector.evidence import look
 from detector.evidence.trust import read_trust_list
 from detector.images import DEFAULT_LIMITS, Limits, decoded_from_pixels
 from detector.model import to_tensor
-from detector.preprocess import Prepared, make_views, prepare
+from detector.preprocess import VIEWS, Prepared, make_views, prepare
 from detector.results import CropScore, Evidence, Finding, Status, Verdict
 from detector.verdict import PixelJudgement, decided
 from detector.weights import Bundle, load_bundle
@@ -144,12 +144,13 @@ class Detector:
         Evidence that was prepared as well has its say in the verdict.
         """
         usable = [p for p in prepared if p.views is not None and p.facts is not None]
-        whole = [p.views.whole for p in usable if p.views is not None and p.views.whole is not None]
-        native = [crop for p in usable if p.views is not None for crop in p.views.native]
-        wholes = iter(self._logits(whole, "whole", batch_size))
-        natives = iter(self._logits(native, "native", batch_size))
+        seen: dict[str, list[NDArray[np.uint8]]] = {view: [] for view in VIEWS}
+        for item in usable:
+            for view, _, pixels in item.views.crops() if item.views is not None else ():
+                seen[view].append(pixels)
+        logits = {view: self._logits(found, view, batch_size) for view, found in seen.items()}
         findings = [
-            self._finding(p, wholes, natives)
+            self._finding(p, logits)
             if p.views is not None and p.facts is not None
             else Finding(p.path, p.sha256, p.status, p.reason, self.model_id, notes=p.notes)
             for p in prepared
@@ -164,18 +165,17 @@ class Detector:
     ) -> Iterator[float]:
         for group in _grouped(iter(views), batch_size):
             with torch.inference_mode():
-                yield from self.net(to_tensor(np.stack(group)), view).tolist()
+                scores = self.net(to_tensor(np.stack(group)), view).tolist()
+            # Outside of the mode: a generator that waits inside would leave it on for its caller.
+            yield from scores
 
-    def _finding(
-        self, item: Prepared, wholes: Iterator[float], natives: Iterator[float]
-    ) -> Finding:
+    def _finding(self, item: Prepared, logits: Mapping[str, Iterator[float]]) -> Finding:
         views, facts = item.views, item.facts
         assert views is not None
         assert facts is not None
-        crops: list[CropScore] = []
-        if views.whole is not None and views.whole_box is not None:
-            crops.append(CropScore("whole", *views.whole_box, round(next(wholes), 6)))
-        crops += [CropScore("native", *box, round(next(natives), 6)) for box in views.boxes]
+        crops = [
+            CropScore(view, *box, round(next(logits[view]), 6)) for view, box, _ in views.crops()
+        ]
         score = self._fuse(crops)
         native = [crop.score for crop in crops if crop.view == "native"]
         stratum = stratum_of(facts)
@@ -205,7 +205,7 @@ class Detector:
     def _fuse(self, crops: Sequence[CropScore]) -> float:
         fusion = self.bundle.fusion
         score = fusion.bias
-        for view, weight in (("whole", fusion.whole), ("native", fusion.native)):
+        for view, weight in fusion.weights().items():
             logits = [crop.score for crop in crops if crop.view == view]
             if logits:
                 score += weight * sum(logits) / len(logits)

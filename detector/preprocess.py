@@ -1,14 +1,14 @@
 """Upright RGB pixels to the views that a CNN looks at, as the bundle's config says.
 
 Pixel traces live at the scale of single pixels, so native views are cut and never resized; the
-one resized view shows the CNN the whole picture. Everything here is numpy and OpenCV: worker
-processes prepare images without loading torch.
+one resized view shows the CNN the whole picture; detail views lie between the two. Everything
+here is numpy and OpenCV: worker processes prepare images without loading torch.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
@@ -29,6 +29,8 @@ from detector.results import Evidence, FileFacts, Status
 
 Box = tuple[int, int, int, int]
 Pixels = NDArray[np.uint8]
+# The kinds of views: the whole picture, crops as they are, crops of a moderately reduced copy.
+VIEWS = ("whole", "native", "detail")
 # What a file says of its origin, from its bytes and its pixels; None for one that has none.
 Look = Callable[[bytes, DecodedImage | None], Sequence[Evidence]]
 
@@ -43,17 +45,25 @@ class PreprocessConfig:
         whole: whether the resized view of the central square is added.
         candidates: how many grid places at most are compared for texture before the native
             crops are chosen; bounds the time on huge images.
+        detail: how many crops at most of the image shrunk to `detail_side`.
+        detail_side: short side in pixels to which an image is shrunk, never enlarged, before
+            its detail crops are cut.
     """
 
     size: int = 224
     native: int = 2
     whole: bool = True
     candidates: int = 64
+    detail: int = 0
+    detail_side: int = 448
 
     def __post_init__(self) -> None:
-        if self.size < 32 or self.native < 0 or self.candidates < max(1, self.native):
+        most = max(1, self.native, self.detail)
+        if self.size < 32 or min(self.native, self.detail) < 0 or self.candidates < most:
             raise BundleError(f"impossible preprocessing: {self}")
-        if self.native == 0 and not self.whole:
+        if self.detail and self.detail_side < self.size:
+            raise BundleError(f"detail crops of {self.size} do not fit into {self.detail_side}")
+        if not (self.native or self.detail or self.whole):
             raise BundleError("preprocessing without any view: set native above 0 or whole to true")
 
     @classmethod
@@ -74,6 +84,11 @@ class PreprocessConfig:
     def cut(self, rgb: Pixels) -> Views:
         """The views of an upright (H, W, 3) uint8 RGB image, see `make_views`."""
         return make_views(rgb, self)
+
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of views that are cut, in the order of `VIEWS`."""
+        wanted = {"whole": self.whole, "native": self.native > 0, "detail": self.detail > 0}
+        return tuple(view for view in VIEWS if wanted[view])
 
 
 class Cutter(Protocol):
@@ -97,6 +112,9 @@ class Views:
         whole_box: the box of the central square; None when there is no whole view.
         texture: of the most textured view, see `texture_of`; near 0 for one flat colour.
         notes: what a reader should know, such as padding.
+        detail: (K', S, S, 3) uint8 RGB, crops of the shrunk image, most textured first; None
+            when the bundle has none.
+        detail_boxes: what each of them shows, as boxes in the upright image.
     """
 
     native: Pixels
@@ -105,6 +123,18 @@ class Views:
     whole_box: Box | None
     texture: float
     notes: tuple[str, ...] = ()
+    detail: Pixels | None = None
+    detail_boxes: tuple[Box, ...] = ()
+
+    def crops(self) -> Iterator[tuple[str, Box, Pixels]]:
+        """Every view with the name of its kind and its box: whole, native, detail."""
+        if self.whole is not None and self.whole_box is not None:
+            yield "whole", self.whole_box, self.whole
+        for box, view in zip(self.boxes, self.native, strict=True):
+            yield "native", box, view
+        detail = () if self.detail is None else self.detail
+        for box, view in zip(self.detail_boxes, detail, strict=True):
+            yield "detail", box, view
 
 
 @dataclass(frozen=True)
@@ -206,6 +236,44 @@ def whole_view(rgb: Pixels, size: int) -> tuple[Pixels, Box]:
     return cv2.resize(square, (size, size), interpolation=method), (x, y, side, side)  # type: ignore[return-value]
 
 
+def shrunk(rgb: Pixels, short_side: int) -> Pixels:
+    """The image with its short side brought down to `short_side` pixels; smaller ones as they are.
+
+    Between the whole view, which is too small for brushwork, hair or lettering, and native crops,
+    which show a thousandth of a large picture and lose their traces when a platform scales it.
+    """
+    height, width = rgb.shape[:2]
+    if min(height, width) <= short_side:
+        return rgb
+    scale = short_side / min(height, width)
+    size = (max(short_side, round(width * scale)), max(short_side, round(height * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def detail_crops(rgb: Pixels, config: PreprocessConfig) -> tuple[Pixels, tuple[Box, ...]]:
+    """(K, S, S, 3) uint8 crops of the shrunk image, and their boxes in the image itself."""
+    size = config.size
+    small = shrunk(rgb, config.detail_side)
+    padded = pad_to(small, size)
+    found = crop_boxes(padded, size, config.detail, config.candidates)
+    boxes = tuple(box_in(box, small.shape, rgb.shape) for box in found)
+    return np.stack([padded[y : y + h, x : x + w] for x, y, w, h in found]), boxes
+
+
+def box_in(box: Box, small: Sequence[int], large: Sequence[int]) -> Box:
+    """A box of a reduced image as a box of the image itself, without what lies outside.
+
+    Args:
+        box: (x, y, width, height) in the reduced image.
+        small, large: shapes (H, W, …) of the two.
+    """
+    down, across = large[0] / small[0], large[1] / small[1]
+    x, y, w, h = box
+    x0, y0 = round(x * across), round(y * down)
+    x1, y1 = min(large[1], round((x + w) * across)), min(large[0], round((y + h) * down))
+    return x0, y0, x1 - x0, y1 - y0
+
+
 def make_views(rgb: Pixels, config: PreprocessConfig) -> Views:
     """Cut an upright image into the views that a bundle's CNN looks at.
 
@@ -226,9 +294,12 @@ def make_views(rgb: Pixels, config: PreprocessConfig) -> Views:
         boxes = crop_boxes(padded, size, config.native, config.candidates)
         native = np.stack([padded[y : y + h, x : x + w] for x, y, w, h in boxes])
         boxes = [(x, y, min(w, width - x), min(h, height - y)) for x, y, w, h in boxes]
-    seen = [*native] if whole is None else [whole, *native]
+    detail, detail_boxes = detail_crops(rgb, config) if config.detail else (None, ())
+    seen = [*native, *(() if detail is None else detail), *(() if whole is None else (whole,))]
     texture = max(texture_of(view) for view in seen)
-    return Views(native, whole, tuple(boxes), whole_box, texture, tuple(notes))
+    return Views(
+        native, whole, tuple(boxes), whole_box, texture, tuple(notes), detail, detail_boxes
+    )
 
 
 def prepare(

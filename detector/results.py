@@ -93,7 +93,8 @@ class CropScore:
     """The CNN's score of one view of the image.
 
     Attributes:
-        view: "native" for a crop at the image's own resolution, "whole" for the resized image.
+        view: "native" for a crop at the image's own resolution, "whole" for the resized image,
+            "detail" for a crop of a moderately reduced copy.
         x, y, width, height: the view's box in pixels of the upright image.
         score: logit; higher means more likely generated.
     """
@@ -134,6 +135,8 @@ class Finding:
             which it was found; empty when none was found or none was looked for.
         conflicts: sentences on what cannot all be right: claims of the file against each other,
             and against the pixels.
+        stability: "stable", "wavers" or "flips", see `detector.explain.stability`; "" when the
+            image was not treated again. A verdict that flips is `inconclusive` already.
     """
 
     path: str
@@ -156,6 +159,7 @@ class Finding:
     pixel_reason: str = ""
     evidence_kinds: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    stability: str = ""
 
     @property
     def ok(self) -> bool:

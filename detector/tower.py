@@ -26,7 +26,6 @@ SIZE, PATCH, WIDTH, HEAD_WIDTH = 224, 16, 768, 64
 LAYERS = (2, 4, 6, 8, 10, 12)
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)
-VIEWS = ("whole", "native")
 
 
 def read_tower(path: str | Path) -> dict[str, Tensor]:
@@ -202,7 +201,7 @@ class TokenNet(nn.Module):
         patches: whether they read the mean and deviation of the patch tokens beside the class
             token.
         hidden, members: see `TokenHead`.
-        views: that have a head; "whole", "native" or both.
+        views: that have a head, of `detector.preprocess.VIEWS`.
         width: of the tower.
     """
 
@@ -212,7 +211,7 @@ class TokenNet(nn.Module):
         patches: bool = False,
         hidden: int = 96,
         members: int = 4,
-        views: Sequence[str] = VIEWS,
+        views: Sequence[str] = ("whole", "native"),
         width: int = WIDTH,
     ) -> None:
         super().__init__()

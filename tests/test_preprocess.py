@@ -83,6 +83,29 @@ def test_texture_is_zero_on_one_colour_and_bounded_on_noise() -> None:
     assert 10 < texture_of(noise) <= 48
 
 
+def test_detail_crops_come_from_a_moderately_reduced_copy() -> None:
+    rgb = np.full((600, 900, 3), 200, np.uint8)
+    rgb[300:600, 300:600] = files.pixels(300, 300)
+    config = PreprocessConfig(size=64, native=1, detail=3, detail_side=128)
+    views = make_views(rgb, config)
+    assert config.kinds() == ("whole", "native", "detail")
+    assert views.detail is not None
+    assert views.detail.shape == (3, 64, 64, 3)
+    assert views.detail_boxes[0] == (300, 300, 300, 300)  # where the texture is
+    assert [view for view, _, _ in views.crops()] == ["whole", "native", *["detail"] * 3]
+    for x, y, w, h in views.detail_boxes:
+        assert 0 <= x < x + w <= 900
+        assert 0 <= y < y + h <= 600
+
+
+def test_small_images_give_detail_crops_of_themselves() -> None:
+    rgb = files.pixels(100, 80)
+    views = make_views(rgb, PreprocessConfig(size=64, native=0, detail=1, detail_side=128))
+    assert views.detail is not None
+    (x, y, w, h) = views.detail_boxes[0]
+    np.testing.assert_array_equal(views.detail[0], rgb[y : y + h, x : x + w])
+
+
 def test_the_whole_view_is_the_central_square() -> None:
     rgb = np.zeros((100, 300, 3), np.uint8)
     rgb[:, 100:200] = 255
@@ -101,7 +124,9 @@ def test_unknown_and_impossible_options_are_refused() -> None:
         PreprocessConfig.from_dict({"resize_mode": "bilinear"})
     with pytest.raises(BundleError, match="without any view"):
         PreprocessConfig(native=0, whole=False)
-    config = PreprocessConfig(size=96, native=5)
+    with pytest.raises(BundleError, match="do not fit"):
+        PreprocessConfig(detail=1, detail_side=200)
+    config = PreprocessConfig(size=96, native=5, detail=2)
     assert PreprocessConfig.from_dict(config.to_dict()) == config
 
 

@@ -14,7 +14,7 @@ import torch
 
 from detector import backbones, weights
 from detector.__main__ import main
-from detector.errors import BundleError, UsageError
+from detector.errors import BundleError, CorpusError, UsageError
 from detector.model import to_tensor
 from detector.predict import Detector
 from detector.tower import TokenNet, Tower, read_tower
@@ -23,7 +23,7 @@ from detector.train.config import HeadConfig, TrainConfig
 from detector.train.finish import draft_config, write_bundle
 from detector.train.heads import TokenData, draw_weights, judge_head, read_tokens, train_heads
 from detector.train.loop import write_weights
-from detector.train.teacher import TokenFiles, cache_tokens
+from detector.train.teacher import TokenFiles, cache_tokens, capped_rows
 from tests.towers import LAYERS, WIDTH, tiny_tower
 
 VIEWS = np.random.default_rng(1).integers(0, 256, (3, 224, 224, 3)).astype(np.uint8)
@@ -188,17 +188,32 @@ def looked_at(tower_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """A cache whose whole and native views the tiny tower has looked at."""
     from detector.train import heads, teacher
 
-    monkeypatch.setattr(teacher, "LAYERS", (1, 2))
     monkeypatch.setattr(teacher, "WIDTH", WIDTH)
     monkeypatch.setattr(heads, "TokenNet", lambda *a: TokenNet(*a, width=WIDTH))
     cache = tokens_cache(tmp_path / "cache")
     tower = Tower(read_tower(tower_file), torch.float32)
-    monkeypatch.setattr(
-        tower, "tokens", lambda views, layers=(1, 2): Tower.tokens(tower, views, (1, 2))
-    )
     for view in ("whole", "native"):
-        cache_tokens(tower, cache, np.arange(64), view=view)
+        cache_tokens(tower, cache, np.arange(64), view=view, layers=(1, 2))
     return cache
+
+
+def test_tokens_of_some_layers_say_which_and_refuse_others(looked_at: CropCache) -> None:
+    files = TokenFiles(looked_at.folder, "whole")
+    assert files.layers == (1, 2)
+    assert files.features((2,)).shape == (64, WIDTH)
+    both = files.features((1, 2), patches=True)
+    np.testing.assert_array_equal(both[:, 3 * WIDTH : 4 * WIDTH], files.features((2,)))
+    with pytest.raises(CorpusError, match="no tokens of layer 3"):
+        files.features((2, 3))
+
+
+def test_validation_sources_may_come_first_for_the_tower(looked_at: CropCache) -> None:
+    rows = capped_rows(looked_at, 4, first=("s1", "s5"))
+    sources = [looked_at.index[row]["source"] for row in rows]
+    early = [source in ("s1", "s5") for source in sources]
+    assert early == sorted(early, reverse=True)
+    assert sum(early) == 8
+    assert not len(capped_rows(looked_at, 4, view="detail"))  # no such views were made
 
 
 def test_heads_learn_from_cached_tokens_and_judge_themselves_on_held_out_sources(

@@ -175,10 +175,11 @@ def map_lines(shown: Heatmap, rgb: np.ndarray, console: Console) -> list[Rendera
     from rich.columns import Columns
     from rich.text import Text
 
+    from detector.explain.maps import NAMES
+
     lines: list[RenderableType] = []
     for layer in shown.layers:
-        name = "native crops" if layer.view == "native" else "whole picture"
-        lines += section(f"Map: {name}")
+        lines += section(f"Map: {NAMES[layer.view]}")
         lines.append(Text(f"  {layer.meaning}", style="dim"))
         numbers = _numbers(layer.values, layer.blank)
         if console.color_system is None:

@@ -20,6 +20,7 @@ from detector.errors import ImageError, UsageError
 from detector.explain.hide import soft_mask, without
 from detector.explain.maps import (
     CROPS,
+    DETAIL,
     GRADCAM,
     MEANINGS,
     METHODS,
@@ -32,7 +33,7 @@ from detector.explain.maps import (
 )
 from detector.explain.texture import nothing_to_see
 from detector.images import DecodedImage, decoded_from_pixels, read_bytes, read_image
-from detector.preprocess import Box, Prepared, pad_to, whole_view
+from detector.preprocess import Box, Prepared, box_in, pad_to, shrunk, whole_view
 from detector.results import Finding, Status
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def can_be_mapped(detector: Detector, method: str = CROPS) -> bool:
 
 
 def contributions(finding: Finding, bundle: Bundle) -> tuple[Contribution, ...]:
-    """How much each view brought to the score, in the order whole, native."""
-    weights = {WHOLE: bundle.fusion.whole, NATIVE: bundle.fusion.native}
+    """How much each view brought to the score, in the order whole, native, detail."""
+    weights = bundle.fusion.weights()
     logits = {view: [crop.score for crop in finding.crops if crop.view == view] for view in weights}
     parts = {
         view: weights[view] * sum(found) / len(found) for view, found in logits.items() if found
@@ -166,26 +167,30 @@ def _spread(length: int, size: int, count: int) -> list[int]:
 
 def _by_crops(detector: Detector, rgb: Pixels, grid: int) -> tuple[Layer, ...]:
     config = detector.bundle.preprocess
-    layers = [_native_layer(detector, rgb, grid)] if config.native else []
+    layers = [_crops_layer(detector, rgb, NATIVE, grid)] if config.native else []
+    if config.detail:
+        layers.append(_crops_layer(detector, rgb, DETAIL, grid))
     if config.whole:
         layers.append(_occluded_layer(detector, rgb, grid))
     return tuple(layers)
 
 
-def _native_layer(detector: Detector, rgb: Pixels, grid: int) -> Layer:
-    """Every crop of the dense grid, scored by the native head."""
-    height, width = rgb.shape[:2]
-    size = detector.bundle.preprocess.size
-    padded = pad_to(rgb, size)
+def _crops_layer(detector: Detector, rgb: Pixels, view: str, grid: int) -> Layer:
+    """Every crop of the dense grid, scored by the head for native or for detail crops."""
+    config = detector.bundle.preprocess
+    size = config.size
+    seen = shrunk(rgb, config.detail_side) if view == DETAIL else rgb
+    height, width = seen.shape[:2]
+    padded = pad_to(seen, size)
     ys, xs = grid_boxes(padded.shape[0], padded.shape[1], size, grid)
     crops = np.stack([padded[y : y + size, x : x + size] for y in ys for x in xs])
-    boxes = [(x, y, min(size, width - x), min(size, height - y)) for y in ys for x in xs]
-    scores = logits(detector, crops, NATIVE)
+    at = [(x, y, min(size, width - x), min(size, height - y)) for y in ys for x in xs]
+    scores = logits(detector, crops, view).reshape(len(ys), len(xs))
     reasons = [
-        nothing_to_see(crop, w * h / size**2)
-        for crop, (_, _, w, h) in zip(crops, boxes, strict=True)
+        nothing_to_see(crop, w * h / size**2) for crop, (_, _, w, h) in zip(crops, at, strict=True)
     ]
-    return _layer(detector, NATIVE, CROPS, scores.reshape(len(ys), len(xs)), boxes, reasons)
+    boxes = at if seen is rgb else [box_in(box, seen.shape, rgb.shape) for box in at]
+    return _layer(detector, view, CROPS, scores, boxes, reasons)
 
 
 def _occluded_layer(detector: Detector, rgb: Pixels, grid: int) -> Layer:
@@ -272,7 +277,7 @@ def _layer(
     reasons: Sequence[str],
 ) -> Layer:
     bundle = detector.bundle
-    weight = {WHOLE: bundle.fusion.whole, NATIVE: bundle.fusion.native}[view]
+    weight = bundle.fusion.weights()[view]
     values = (scores * (weight * bundle.calibration.slope)).astype(np.float32)
     meaning = MEANINGS[(method, view)]
     return Layer(view, meaning, values, scores.astype(np.float32), tuple(boxes), tuple(reasons))

@@ -19,11 +19,14 @@ Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 
-NATIVE, WHOLE = "native", "whole"
+NATIVE, WHOLE, DETAIL = "native", "whole", "detail"
+# What the views are called in words.
+NAMES = {NATIVE: "native crops", WHOLE: "whole picture", DETAIL: "detail crops"}
 CROPS, GRADCAM = "crops", "gradcam"
 METHODS = (CROPS, GRADCAM)
 MEANINGS: dict[tuple[str, str], str] = {
     (CROPS, NATIVE): "what the native view would add if all its crops scored as this piece does",
+    (CROPS, DETAIL): "what the detail view would add if all its crops scored as this piece does",
     (CROPS, WHOLE): "what the whole view loses when this piece is hidden from it",
     (GRADCAM, WHOLE): "what this piece's last features add to the whole view (Grad-CAM)",
     (GRADCAM, NATIVE): "what this piece's last features add to the native view (Grad-CAM)",
@@ -35,7 +38,7 @@ class Contribution:
     """How much one view brought to the score.
 
     Attributes:
-        view: "native" or "whole".
+        view: "native", "detail" or "whole".
         logit: the view's own, the mean of its crops.
         weight: that the bundle gives it.
         score: weight · logit, the part of the score.
@@ -56,11 +59,12 @@ class Layer:
     """One grid of measurements; rows run down and columns to the right.
 
     Attributes:
-        view: which view was measured, "native" or "whole".
+        view: which view was measured, "native", "detail" or "whole".
         meaning: what a value says, in words.
         values: (rows, cols) float32, natural-log LR, on the fixed scale.
         scores: (rows, cols) float32, logits as the CNN gave them: of the crop for the native
-            view, by how much the logit fell when the piece was hidden for the whole one.
+            and detail views, for the whole one by how much the logit fell when the piece was
+            hidden.
         boxes: rows · cols boxes (x, y, width, height) in the upright image, row by row; they
             may overlap, or leave parts of a large image unseen.
         reasons: rows · cols words why there is nothing to see, "" where there is.
@@ -120,16 +124,16 @@ class Layer:
 class Heatmap:
     """What the CNN measured where, at one fixed scale for every image.
 
-    The fused score is bias + weight · whole + weight · mean(native). Each view has a layer of
-    its own, since the two measure different things; the first is the one that `values`, `boxes`
-    and `blank` show. Values are natural-log likelihood ratios, before the bounds that the
-    calibration sets to the score as a whole: they say where, and not how sure.
+    The fused score is bias + weight · whole + weight · mean(native) + weight · mean(detail). Each
+    view has a layer of its own, since they measure different things; the first is the one that
+    `values`, `boxes` and `blank` show. Values are natural-log likelihood ratios, before the
+    bounds that the calibration sets to the score as a whole: they say where, and not how sure.
 
     Attributes:
         model: the bundle's id.
         method: "crops" or "gradcam".
         size: (width, height) of the upright image in pixels.
-        layers: native crops first, then the whole view; those that the bundle has.
+        layers: native crops, detail crops, the whole view; those that the bundle has.
         contributions: how much each view brought to the score.
         covered: share of the image that the first layer looked at, in [0, 1].
         notes: what a reader should know.
@@ -179,8 +183,8 @@ class Heatmap:
 
         Args:
             rgb: (H, W, 3) uint8 RGB: the upright image, or a reduced copy of it.
-            view: "native" or "whole"; None for the first layer. Raises ValueError when the
-                map has no such layer.
+            view: "native", "detail" or "whole"; None for the first layer. Raises ValueError when
+                the map has no such layer.
         """
         layer = self.layers[0] if view is None else self.layer(view)
         if layer is None:

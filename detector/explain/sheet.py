@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from detector.explain import colours
-from detector.explain.maps import NATIVE, WHOLE, Heatmap
+from detector.explain.maps import NAMES, Heatmap
 
 Pixels = NDArray[np.uint8]
 
 _PANEL, _GAP, _TITLE = 480, 16, 30
 _INK, _FAINT, _PAPER = (20, 20, 20), (90, 90, 90), (255, 255, 255)
-_TITLES = {NATIVE: "Native crops", WHOLE: "Whole picture"}
+_TITLES = {view: name.capitalize() for view, name in NAMES.items()}
 
 
 def sheet(shown: Heatmap, rgb: Pixels, lines: Sequence[str] = ()) -> Pixels:

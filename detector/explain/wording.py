@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from detector.calibration import Calibration
-from detector.explain.maps import NATIVE, Contribution
+from detector.explain.maps import NAMES, Contribution
 from detector.explain.reference import Alike, per_thousand
 from detector.results import Finding, Stratum
 from detector.words import likelihood, support
@@ -82,9 +82,8 @@ def contribution_sentence(parts: Sequence[Contribution]) -> str:
         return ""
     told = []
     for part in sorted(parts, key=lambda p: -p.share):
-        name = "native crops" if part.view == NATIVE else "whole picture"
-        told.append(f"the {name} brought {part.score:+.2f} ({percent(part.share)})")
-    return f"Of the score, {' and '.join(told)}."
+        told.append(f"the {NAMES[part.view]} brought {part.score:+.2f} ({percent(part.share)})")
+    return f"Of the score, {', '.join(told[:-1])}{' and ' if told[1:] else ''}{told[-1]}."
 
 
 def alike_sentences(found: Sequence[Alike], stratum: Stratum | None) -> tuple[str, ...]:

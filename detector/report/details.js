@@ -64,7 +64,7 @@ function boxes(row, more) {
   const unit = Math.max(row.width, row.height) / 26; // height of a label, in pixels of the image
   const tags = [];
   more.crops.forEach(([view, x, y, width, height], index) => {
-    if (view !== "native") return;
+    if (view === "whole") return;
     const rect = (cls) => svg("rect", { class: cls, x, y, width, height });
     const text = svg("text", { x: x + unit * 0.35, y: y + unit * 0.98 }, String(index + 1));
     text.style.fontSize = `${unit}px`;
@@ -78,7 +78,8 @@ function boxes(row, more) {
 function views(row, more) {
   if (!more.crops.length) return null;
   const lines = more.crops.map(([view, x, y, width, height, score], index) => {
-    const what = view === "whole" ? "Whole image, reduced" : `${width} × ${height} at ${x}, ${y}`;
+    const place = `${width} × ${height} at ${x}, ${y}`;
+    const what = { whole: "Whole image, reduced", detail: `${place}, reduced` }[view] || place;
     const line = el("tr", null, el("td", null, String(index + 1)), el("td", null, what),
       el("td", null, el("div", { class: "score" }, scale(score, "", limits(row)), el("span", null, signed(score)))));
     const light = (on) => {

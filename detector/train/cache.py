@@ -8,17 +8,19 @@ memory-mapped uint8 arrays of side `SIDE`:
 - `web_whole.npy`, `web_native.npy`: the same after a platform's treatment of the whole image
   (long side shrunk to 512–1024 pixels, then JPEG or WebP at quality 40–90, half of them twice).
 
+If wanted, also `detail.npy` and `web_detail.npy` (N, 2, 224, 224, 3): crops of the image shrunk
+to a short side of 448 pixels, the two most textured ones, as a bundle cuts them.
+
 `index.json` says what each row is. A cache that was interrupted goes on where it stopped.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +32,18 @@ from detector.augment import JPEG_SUBSAMPLING, resave
 from detector.corpus.samples import Sample
 from detector.errors import CorpusError, DetectorError
 from detector.images import read_image
-from detector.preprocess import pad_to, texture_of, whole_view
+from detector.pool import Fault, Pool
+from detector.preprocess import PreprocessConfig, detail_crops, pad_to, texture_of, whole_view
 
 SIDE = 256
 CROPS = 2
-ARRAYS = {
+DETAIL = PreprocessConfig(native=0, whole=False, detail=CROPS)
+SHAPES = {
     "whole": (SIDE, SIDE, 3),
     "native": (CROPS, SIDE, SIDE, 3),
-    "web_whole": (SIDE, SIDE, 3),
-    "web_native": (CROPS, SIDE, SIDE, 3),
+    "detail": (CROPS, DETAIL.size, DETAIL.size, 3),
 }
+KINDS = ("whole", "native")
 Pixels = NDArray[np.uint8]
 
 
@@ -73,14 +77,33 @@ class CropCache:
 
     @cached_property
     def arrays(self) -> dict[str, Pixels]:
-        """The four arrays, memory-mapped."""
-        return {name: np.load(self.folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        """The arrays that were made, by name, memory-mapped."""
+        files = {name: self.folder / f"{name}.npy" for name in _names(tuple(SHAPES))}
+        return {
+            name: np.load(file, mmap_mode="r") for name, file in files.items() if file.is_file()
+        }
 
     @cached_property
     def usable(self) -> NDArray[np.bool_]:
         """(N,) whether the sample could be decoded."""
-        done: NDArray[np.bool_] = np.load(self.folder / "done.npy") == 1
+        return self.made("whole")
+
+    def made(self, view: str) -> NDArray[np.bool_]:
+        """(N,) which samples have this kind of view, clean or treated."""
+        file = self.folder / _done_name((view.removeprefix("web_"),))
+        if not file.is_file():
+            return np.zeros(len(self.index), bool)
+        done: NDArray[np.bool_] = np.load(file) == 1
         return done
+
+
+def _names(kinds: tuple[str, ...]) -> list[str]:
+    return [f"{prefix}{kind}" for prefix in ("", "web_") for kind in kinds]
+
+
+def _done_name(kinds: tuple[str, ...]) -> str:
+    """Whole and native views are made together; detail views may be added later."""
+    return "done_detail.npy" if kinds == ("detail",) else "done.npy"
 
 
 def web_treatment(rgb: Pixels, rng: random.Random) -> Pixels:
@@ -108,37 +131,42 @@ def native_crop(rgb: Pixels, rng: random.Random) -> Pixels:
     return max(windows, key=texture_of)
 
 
-def sample_views(data: bytes, seed: str) -> dict[str, Pixels]:
-    """All cached views of one file."""
+def sample_views(data: bytes, seed: str, kinds: tuple[str, ...] = KINDS) -> dict[str, Pixels]:
+    """The cached views of one file, clean and treated, of the kinds asked for."""
     rng = random.Random(seed)
     rgb = read_image(data).rgb
     web = web_treatment(rgb, rng)
     views: dict[str, Pixels] = {}
     for prefix, image in (("", rgb), ("web_", web)):
-        views[f"{prefix}whole"] = whole_view(image, SIDE)[0]
-        views[f"{prefix}native"] = np.stack([native_crop(image, rng) for _ in range(CROPS)])
+        if "whole" in kinds:
+            views[f"{prefix}whole"] = whole_view(image, SIDE)[0]
+        if "native" in kinds:
+            views[f"{prefix}native"] = np.stack([native_crop(image, rng) for _ in range(CROPS)])
+        if "detail" in kinds:
+            crops, _ = detail_crops(image, DETAIL)
+            # A small image has room for one crop only.
+            views[f"{prefix}detail"] = np.stack([crops[0], crops[-1]])
     return views
 
 
-# Set once in each worker process by `_start_worker`; arrays cannot be sent with every task.
-_worker_arrays: dict[str, Pixels] = {}
-
-
-def _start_worker(folder: str) -> None:
+@lru_cache(maxsize=1)
+def _worker_arrays(folder: Path, names: tuple[str, ...]) -> dict[str, Pixels]:
+    """The arrays, opened once in each worker: they cannot be sent with every task."""
     cv2.setNumThreads(1)
-    for name in ARRAYS:
-        _worker_arrays[name] = np.load(Path(folder) / f"{name}.npy", mmap_mode="r+")
+    return {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in names}
 
 
-def _cache_one(task: tuple[int, Sample]) -> tuple[int, str]:
+def _cache_one(task: tuple[int, Sample], *, folder: Path, kinds: tuple[str, ...]) -> str:
+    """Why the sample could not be read; "" when its views were written."""
     row, sample = task
     try:
-        views = sample_views(sample.read(), sample.key)
+        views = sample_views(sample.read(), sample.key, kinds)
     except (DetectorError, OSError) as error:
-        return row, str(error)
+        return str(error)
+    arrays = _worker_arrays(folder, tuple(_names(kinds)))
     for name, pixels in views.items():
-        _worker_arrays[name][row] = pixels
-    return row, ""
+        arrays[name][row] = pixels
+    return ""
 
 
 def build_cache(
@@ -147,6 +175,7 @@ def build_cache(
     *,
     workers: int = 2,
     seed: int = 0,
+    kinds: tuple[str, ...] = KINDS,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, str]:
     """Decode every sample once and keep its views.
@@ -155,6 +184,7 @@ def build_cache(
         samples: of any corpus; shuffled, so that an unfinished cache is still a fair sample.
         folder: made when missing; needs about 1.2 MB a sample.
         workers: decoding processes.
+        kinds: `KINDS`, or ("detail",) to add those views to a cache of the same samples.
         progress: called with (finished, total).
 
     Returns:
@@ -169,33 +199,43 @@ def build_cache(
          "kind": s.kind, "split": s.split, "pair": s.pair}
         for s in ordered
     ]  # fmt: skip
-    done = _resume(path, index)
+    file = path / _done_name(kinds)
+    done = _resume(path, index, kinds)
     failed: dict[str, str] = {}
     tasks = [(row, sample) for row, sample in enumerate(ordered) if done[row] != 1]
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(workers, _start_worker, (str(path),)) as pool:
-        for count, (row, reason) in enumerate(pool.imap_unordered(_cache_one, tasks, 8), 1):
+    with Pool(partial(_cache_one, folder=path, kinds=kinds), workers) as pool:
+        for count, ((row, sample), said) in enumerate(pool.run(tasks), 1):
+            reason = said.reason if isinstance(said, Fault) else said
             done[row] = 2 if reason else 1
             if reason:
-                failed[ordered[row].key] = reason
+                failed[sample.key] = reason
             if count % 500 == 0:
-                np.save(path / "done.npy", done)
+                np.save(file, done)
             progress(len(ordered) - len(tasks) + count, len(ordered))
-    np.save(path / "done.npy", done)
+    np.save(file, done)
     return failed
 
 
-def _resume(path: Path, index: list[dict[str, Any]]) -> NDArray[np.uint8]:
+def _resume(path: Path, index: list[dict[str, Any]], kinds: tuple[str, ...]) -> NDArray[np.uint8]:
     """State of each row (0 to do, 1 done, 2 failed) of an earlier run for the same samples."""
-    old = path / "index.json"
-    if old.is_file() and json.loads(old.read_text(encoding="utf-8")) == index:
-        state: NDArray[np.uint8] = np.load(path / "done.npy")
+    old, file = path / "index.json", path / _done_name(kinds)
+    same = old.is_file() and json.loads(old.read_text(encoding="utf-8")) == index
+    if same and file.is_file():
+        state: NDArray[np.uint8] = np.load(file)
         return state
-    for name, shape in ARRAYS.items():
+    if not same and kinds != KINDS:
+        raise CorpusError(
+            f"{path}: no crop cache of these samples; make one without --detail first"
+        )
+    for name in _names(kinds):
+        shape = (len(index), *SHAPES[name.removeprefix("web_")])
         np.lib.format.open_memmap(
-            path / f"{name}.npy", mode="w+", dtype=np.uint8, shape=(len(index), *shape)
+            path / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape
         ).flush()
     done = np.zeros(len(index), np.uint8)
-    np.save(path / "done.npy", done)
-    old.write_text(json.dumps(index), encoding="utf-8")
+    np.save(file, done)
+    if not same:
+        # Other samples than before: what was added to the old rows says nothing of the new ones.
+        (path / _done_name(("detail",))).unlink(missing_ok=True)
+        old.write_text(json.dumps(index), encoding="utf-8")
     return done

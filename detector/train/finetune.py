@@ -12,6 +12,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from detector.errors import CorpusError, UsageError
 from detector.model import to_tensor
 from detector.pool import Fault, Pool
 from detector.predict import Detector
+from detector.preprocess import VIEWS
 from detector.train.finish import (
     CONDITIONS,
     decide_from,
@@ -167,8 +170,8 @@ def _features(
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """Per view: (M, F) features of every view under every condition, and their labels."""
     work = partial(prepare_under, conditions=CONDITIONS, config=detector.bundle.preprocess)
-    found: dict[str, list[Tensor]] = {"whole": [], "native": []}
-    labels: dict[str, list[int]] = {"whole": [], "native": []}
+    found: dict[str, list[Tensor]] = {view: [] for view in VIEWS}
+    labels: dict[str, list[int]] = {view: [] for view in VIEWS}
     with Pool(work, workers) as pool:
         for done, (sample, prepared) in enumerate(pool.run(samples), start=1):
             progress(done, len(samples))
@@ -177,11 +180,10 @@ def _features(
             for item in prepared:
                 if item.views is None:
                     continue
-                whole = [] if item.views.whole is None else [item.views.whole]
-                for view, pixels in (("whole", whole), ("native", list(item.views.native))):
-                    if pixels:
-                        found[view].append(_embed(detector, pixels))
-                        labels[view] += [sample.label] * len(pixels)
+                for view, crops in groupby(item.views.crops(), itemgetter(0)):
+                    pixels = [crop for _, _, crop in crops]
+                    found[view].append(_embed(detector, pixels))
+                    labels[view] += [sample.label] * len(pixels)
     return {
         view: (torch.cat(parts), torch.tensor(labels[view], dtype=torch.float32))
         for view, parts in found.items()

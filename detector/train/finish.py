@@ -28,7 +28,7 @@ from detector.images import read_image
 from detector.metrics import source_weights
 from detector.pool import Fault, Pool
 from detector.predict import Detector
-from detector.preprocess import Prepared, PreprocessConfig, prepare
+from detector.preprocess import VIEWS, Prepared, PreprocessConfig, prepare
 from detector.results import Finding
 from detector.thresholds import threshold_at_fpr
 from detector.train.config import TrainConfig
@@ -101,10 +101,10 @@ def score_samples(
 
 
 def view_logits(scored: Sequence[Scored]) -> Floats:
-    """(N, 2): the whole view's logit and the mean of the native crops'."""
+    """(N, 3): the mean logit of each kind of `VIEWS`; 0 for a kind that the model does not see."""
     rows = []
     for item in scored:
-        by_view: dict[str, list[float]] = {"whole": [], "native": []}
+        by_view: dict[str, list[float]] = {view: [] for view in VIEWS}
         for crop in item.finding.crops:
             by_view[crop.view].append(crop.score)
         rows.append([float(np.mean(by_view[v])) if by_view[v] else 0.0 for v in by_view])
@@ -125,7 +125,7 @@ def fit_fusion(logits: Floats, labels: NDArray[np.int64], weights: Floats) -> di
     """Weights of the views by logistic regression, none below zero.
 
     Args:
-        logits: (N, 2) from `view_logits`.
+        logits: (N, 3) from `view_logits`.
         labels: (N,) 0 real, 1 generated.
         weights: (N,) of the samples.
     """
@@ -136,9 +136,10 @@ def fit_fusion(logits: Floats, labels: NDArray[np.int64], weights: Floats) -> di
         fit = float(np.sum(weights * np.logaddexp(0, np.where(labels == 1, -z, z))))
         return fit + 1e-3 * float(w[1:] @ w[1:])
 
-    best = minimize(loss, np.array([0.0, 0.5, 0.5]), bounds=[(-9, 9), (0, 9), (0, 9)])
-    bias, whole, native = (round(float(v), 5) for v in best.x)
-    return {"bias": bias, "whole": whole, "native": native}
+    start = np.array([0.0, *(0.5 if seen else 0.0 for seen in (logits != 0).any(axis=0).tolist())])
+    best = minimize(loss, start, bounds=[(-9, 9), *[(0, 9)] * len(VIEWS)])
+    names = ("bias", *VIEWS)
+    return {name: round(float(v), 5) for name, v in zip(names, best.x, strict=True)}
 
 
 def write_bundle(folder: Path, weights: Path, config: dict[str, Any]) -> Path:
@@ -160,9 +161,12 @@ def draft_config(config: TrainConfig) -> dict[str, Any]:
         "id": config.name,
         "format": CONFIG_FORMAT,
         "profile": config.profile,
-        "architecture": _architecture(config),
-        "preprocess": PreprocessConfig(size=config.size, native=config.native).to_dict(),
-        "fusion": {"bias": 0.0, "whole": 0.5, "native": 0.5},
+        "architecture": config.architecture(),
+        "preprocess": config.preprocess().to_dict(),
+        "fusion": {
+            "bias": 0.0,
+            **{view: (view in config.views) / len(config.views) for view in VIEWS},
+        },
         "calibration": {"slope": 1.0, "intercept": 0.0},
         "thresholds": {
             "likely_generated": 0.0,
@@ -171,24 +175,6 @@ def draft_config(config: TrainConfig) -> dict[str, Any]:
             "inconclusive_fpr": config.inconclusive_fpr,
             "least_texture": LEAST_TEXTURE,
         },
-    }
-
-
-def _architecture(config: TrainConfig) -> dict[str, Any]:
-    if config.design == "clip_tokens":
-        return {
-            "name": config.design,
-            "backbone": "clip_vit_b16_int8",
-            "layers": list(config.head.layers),
-            "patches": config.head.patches,
-            "hidden": config.head.hidden,
-            "members": config.head.members,
-            "views": ["whole", "native"] if config.native else ["whole"],
-        }
-    return {
-        "name": config.design,
-        "tap_stages": list(config.tap_stages),
-        "head_hidden": config.head_hidden,
     }
 
 
@@ -211,7 +197,7 @@ def decide_from(
     strata = [s.finding.stratum for s in scored]
     logits = view_logits(scored)
     fusion = fit_fusion(logits, labels, class_balanced(labels, sources))
-    scores = fusion["bias"] + logits @ np.array([fusion["whole"], fusion["native"]])
+    scores = fusion["bias"] + logits @ np.array([fusion[view] for view in VIEWS])
     high = threshold_at_fpr(scores, labels, kinds, sources, nominal_fpr)
     low = threshold_at_fpr(scores, labels, kinds, sources, inconclusive_fpr)
     limits = Thresholds(

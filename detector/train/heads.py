@@ -23,11 +23,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from detector.errors import CorpusError
 from detector.metrics import auc, tpr_at_fpr
-from detector.tower import VIEWS, TokenNet
+from detector.tower import TokenNet
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
 from detector.train.loop import write_weights
-from detector.train.teacher import TokenFiles, tokens_of
+from detector.train.teacher import TokenFiles
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,9 @@ def read_tokens(
     for name in (view, f"web_{view}") if treated else (view,):
         if name != view and not TokenFiles(cache.folder, name).done.is_file():
             continue
-        seen, tokens = TokenFiles(cache.folder, name).read()
-        features.append(tokens_of(tokens, config.head.layers, config.head.patches))
+        files = TokenFiles(cache.folder, name)
+        seen, _ = files.read()
+        features.append(files.features(config.head.layers, config.head.patches))
         rows += seen.tolist()
         clean = clean or len(rows)
     items = [cache.index[row] for row in rows]
@@ -122,7 +123,7 @@ def train_heads(
     run.mkdir(parents=True, exist_ok=True)
     options = config.head
     torch.manual_seed(config.seed)
-    views = VIEWS if config.native else VIEWS[:1]
+    views = config.views
     net = TokenNet(options.layers, options.patches, options.hidden, options.members, views)
     total = len(views) * options.steps
     with (run / "log.jsonl").open("w", encoding="utf-8") as log:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from detector.tower import VIEWS
+from detector.preprocess import VIEWS
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig
 from detector.train.heads import read_tokens, single_head

@@ -8,7 +8,7 @@ cache; `detector.tower` has the tower itself.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ class TokenFiles:
 
     @property
     def tokens(self) -> Path:
-        """(M, 3 L, 768) float16, as `Tower.tokens` gives them."""
+        """(M, 3 L, 768) float16, as `Tower.tokens` gives them of some layers."""
         return self.folder / f"teacher_{self.view}.npy"
 
     @property
@@ -44,6 +44,32 @@ class TokenFiles:
     def done(self) -> Path:
         """How many of the rows were looked at."""
         return self.folder / f"teacher_{self.view}_done.json"
+
+    @property
+    def layers_file(self) -> Path:
+        """Whose tokens they are; files without it hold those of all `LAYERS`."""
+        return self.folder / f"teacher_{self.view}_layers.json"
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The layers whose tokens are kept, counted from 1."""
+        if not self.layers_file.is_file():
+            return LAYERS
+        return tuple(json.loads(self.layers_file.read_text()))
+
+    def features(self, layers: tuple[int, ...], patches: bool = False) -> NDArray[np.float32]:
+        """(M, F) float32: class tokens of some layers, with the patches' statistics if wanted.
+
+        Raises:
+            CorpusError: the tower has not looked at this view, or not with these layers.
+        """
+        missing = sorted(set(layers) - set(self.layers))
+        if missing:
+            raise CorpusError(f"{self.tokens}: no tokens of layer {missing[0]}: make them again")
+        _, tokens = self.read()
+        kinds = range(3) if patches else range(1)
+        columns = [3 * self.layers.index(layer) + kind for layer in layers for kind in kinds]
+        return tokens[:, columns].reshape(len(tokens), -1).astype(np.float32)
 
     def read(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """The rows that were looked at and their tokens, memory-mapped.
@@ -62,25 +88,35 @@ class TokenFiles:
             ) from error
 
 
-def capped_rows(cache: CropCache, cap: int, seed: int = 0) -> NDArray[np.int64]:
-    """Usable rows in random order, at most `cap` of each source and class."""
+def capped_rows(
+    cache: CropCache, cap: int, seed: int = 0, *, view: str = "whole", first: Sequence[str] = ()
+) -> NDArray[np.int64]:
+    """Usable rows in random order, at most `cap` of each source and class.
+
+    Args:
+        view: that the rows must have.
+        first: sources whose rows come before all others.
+    """
+    usable = cache.made(view)
     counts: dict[tuple[str, int], int] = {}
     chosen: list[int] = []
     for row in np.random.default_rng(seed).permutation(len(cache.index)).tolist():
         item = cache.index[row]
         key = (item["source"], item["label"])
-        if cache.usable[row] and item["split"] != "test" and counts.get(key, 0) < cap:
+        if usable[row] and item["split"] != "test" and counts.get(key, 0) < cap:
             counts[key] = counts.get(key, 0) + 1
             chosen.append(row)
+    early = set(first)
+    chosen.sort(key=lambda row: cache.index[row]["source"] not in early)  # a stable sort
     return np.array(chosen, np.int64)
 
 
 def cut_for_tower(cache: CropCache, view: str, row: int) -> NDArray[np.uint8]:
-    """(224, 224, 3) uint8 RGB: the whole view resized, or the middle of the first native crop."""
+    """(224, 224, 3) uint8 RGB: the whole view resized, or the middle of the first crop."""
     stored: NDArray[np.uint8] = cache.arrays[view][row]
-    if not view.endswith("native"):
+    if view.endswith("whole"):
         return np.asarray(cv2.resize(stored, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
-    edge = (stored.shape[1] - SIZE) // 2
+    edge = (stored.shape[1] - SIZE) // 2  # 0 for detail crops
     return stored[0, edge : edge + SIZE, edge : edge + SIZE]
 
 
@@ -90,29 +126,33 @@ def cache_tokens(
     rows: NDArray[np.int64],
     *,
     view: str = "whole",
+    layers: tuple[int, ...] = LAYERS,
     batch: int = 16,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Run the tower on one view of some rows; an interrupted run goes on.
 
     Args:
-        view: an array of the cache: "whole", "native", "web_whole" or "web_native".
+        view: an array of the cache: "whole", "native", "detail", or one of them with "web_".
+        layers: whose tokens are kept; the tower runs no further than the last.
 
     Writes the files that `TokenFiles` names into the cache's folder.
     """
     files = TokenFiles(cache.folder, view)
     done = 0
-    if files.done.is_file() and np.array_equal(np.load(files.rows), rows):
+    same = files.done.is_file() and files.layers == layers
+    if same and np.array_equal(np.load(files.rows), rows):
         done = int(json.loads(files.done.read_text()))
         tokens = open_memmap(files.tokens, mode="r+")
     else:
         np.save(files.rows, rows)
-        shape = (len(rows), 3 * len(LAYERS), WIDTH)
+        files.layers_file.write_text(json.dumps(layers))
+        shape = (len(rows), 3 * len(layers), WIDTH)
         tokens = open_memmap(files.tokens, mode="w+", dtype=np.float16, shape=shape)
     while done < len(rows):
         chosen = rows[done : done + batch].tolist()
         views = np.stack([cut_for_tower(cache, view, row) for row in chosen])
-        tokens[done : done + len(chosen)] = tower.tokens(views).numpy()
+        tokens[done : done + len(chosen)] = tower.tokens(views, layers).numpy()
         done += len(chosen)
         if done % (50 * batch) == 0 or done == len(rows):
             tokens.flush()
@@ -126,16 +166,8 @@ def distilled_features(cache: CropCache, layers: tuple[int, ...] = (8, 10, 12)) 
     Raises:
         CorpusError: the teacher has not looked at this cache.
     """
-    rows, tokens = TokenFiles(cache.folder, "whole").read()
-    values = tokens_of(tokens, layers)
+    files = TokenFiles(cache.folder, "whole")
+    rows, _ = files.read()
+    values = files.features(layers)
     values = (values - values.mean(0)) / (values.std(0) + 1e-4)
     return TeacherFeatures(rows, np.clip(values, -6, 6).astype(np.float16))
-
-
-def tokens_of(
-    tokens: NDArray[np.float16], layers: tuple[int, ...], patches: bool = False
-) -> NDArray[np.float32]:
-    """(M, F) float32: class tokens of some layers, with the patches' statistics if wanted."""
-    kinds = range(3) if patches else range(1)
-    columns = [3 * LAYERS.index(layer) + kind for layer in layers for kind in kinds]
-    return tokens[:, columns].reshape(len(tokens), -1).astype(np.float32)
