@@ -51,11 +51,24 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C', H', W')."""
-        y = F.relu6(self.norm0(self.expand(x))) if self.expands else x
-        y = F.relu6(self.norm1(self.depthwise(y)))
+        # In place: a new map of some megabytes for every step costs more than the step.
+        y = F.relu6(self.norm0(self.expand(x)), inplace=True) if self.expands else x
+        y = F.relu6(self.norm1(self.depthwise(y)), inplace=True)
         y = self.norm2(self.project(y))
-        out: Tensor = x + y if self.residual else y
+        out: Tensor = y.add_(x) if self.residual else y
         return out
+
+
+def mean_and_deviation(x: Tensor) -> list[Tensor]:
+    """(B, C, H, W) float to two of (B, C): every channel's mean, and its standard deviation.
+
+    Deviations are those of a sample, H·W − 1 in the denominator. `Tensor.var` gives the same,
+    ten times as slowly on CPUs where channels come last in memory.
+    """
+    mean = x.mean((2, 3), keepdim=True)
+    variance = (x - mean).square().sum((2, 3)) / (x.shape[2] * x.shape[3] - 1)
+    # The small constant bounds the gradient where a channel is flat.
+    return [mean.flatten(1), (variance + 1e-4).sqrt()]
 
 
 class Head(nn.Linear):
@@ -128,14 +141,13 @@ class TwoViewNet(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """(B, 3, S, S) float RGB in [-1, 1] to (B, features)."""
-        x = F.relu6(self.stem_norm(self.stem(x)))
+        x = F.relu6(self.stem_norm(self.stem(x)), inplace=True)
         statistics: list[Tensor] = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in self.taps:
-                flat = x.flatten(2)
-                # The small constant bounds the gradient where a channel is flat.
-                statistics += [flat.mean(2), (flat.var(2) + 1e-4).sqrt()]
+                statistics += mean_and_deviation(x)
+        # Not in place: Grad-CAM reads what comes before the last activation.
         x = F.relu6(self.top_norm(self.top(x))).mean((2, 3))
         features: Tensor = self.feature_norm(torch.cat([x, *statistics], dim=1))
         return features
@@ -172,7 +184,7 @@ def build(architecture: Mapping[str, Any]) -> TwoViewNet:
 
 
 def fold_norms(net: TwoViewNet) -> TwoViewNet:
-    """Fold every batch norm into the convolution before it: the same output, a third faster."""
+    """Fold every batch norm into the convolution before it: the same output with fewer steps."""
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     net.eval()
