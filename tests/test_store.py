@@ -51,6 +51,7 @@ FINDING = Finding(
     pixel_reason="Score +2.00 lies between.",
     evidence_kinds=("c2pa_manifest", "camera_exif"),
     conflicts=("Both cannot be right.",),
+    stability="wavers",
 )
 
 EVIDENCE = Evidence(

@@ -129,6 +129,16 @@ def _add_work(group: argparse._ArgumentGroup) -> None:
         help="certificates that C2PA signers are checked against (default: the file named by "
         "DETECTOR_TRUST_ANCHORS)",
     )
+    group.add_argument(
+        "--stability",
+        nargs="?",
+        choices=("near", "all"),
+        const="near",
+        default="off",
+        help="try verdicts on copies that were saved, scaled and cropped again, and call one that "
+        "flips inconclusive: near (default where the option is given) for scores near a "
+        "threshold, all for every verdict; costs eleven more scores for each",
+    )
     group.add_argument("--no-thumbnails", action="store_true", help="keep no thumbnails")
     group.add_argument(
         "--workers",
@@ -194,6 +204,7 @@ def run(args: argparse.Namespace) -> int:
                 rescore=args.rescore,
                 evidence=not args.no_evidence,
                 trust_anchors=args.trust_anchors,
+                stability=args.stability,
                 timeout=args.timeout,
                 command=shlex.join(["detector", *sys.argv[1:]]),
                 own=[out for out in _outputs(args).values() if out != "-"],

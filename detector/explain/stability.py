@@ -7,7 +7,7 @@ An image that changes sides when a platform re-saves it was never decided; its v
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 
 from detector.conditions import resize, to_jpeg, to_webp
 from detector.errors import ImageError
-from detector.results import Finding, Verdict
+from detector.images import DEFAULT_LIMITS, Limits, decoded_from_pixels
+from detector.preprocess import Cutter, Prepared, prepare
+from detector.results import Finding, Status, Verdict
 
 if TYPE_CHECKING:
     from detector.explain.looking import Seen
     from detector.predict import Detector, Source
+    from detector.weights import Thresholds
 
 Pixels = NDArray[np.uint8]
 
@@ -176,12 +179,54 @@ def stability(detector: Detector, source: Source | Seen) -> Stability:
     seen = source if isinstance(source, Seen) else look(detector, source)
     if seen.image is None:
         raise ImageError(seen.finding.status, seen.finding.reason)
-    rgb = seen.image.rgb
-    rows = [_row(AS_IS, seen.finding)]
-    for name, treat in TREATMENTS.items():
-        # One at a time: the treated copies of a large image do not fit into memory together.
-        rows.append(_row(name, detector.score_prepared([detector.prepare(treat(rgb))])[0]))
-    return Stability(tuple(rows))
+    copies = treated(seen.image.rgb, detector.bundle.preprocess, detector.limits)
+    # One at a time: the treated copies of a large image do not fit into memory together.
+    return measured(seen.finding, [detector.score_prepared([copy])[0] for copy in copies])
+
+
+def treated(rgb: Pixels, config: Cutter, limits: Limits = DEFAULT_LIMITS) -> Iterator[Prepared]:
+    """The image under every treatment of `TREATMENTS`, in their order; loads no torch.
+
+    Args:
+        rgb: (H, W, 3) uint8, upright.
+        config: which views to cut.
+        limits: bounds for the copies that are saved as files.
+    """
+    for treat in TREATMENTS.values():
+        copy = treat(rgb)
+        if isinstance(copy, bytes):
+            yield prepare("", copy, config, limits=limits)
+            continue
+        try:
+            image = decoded_from_pixels(copy)
+            views = config.cut(image.rgb)
+        except ImageError as error:
+            yield Prepared("", "", error.status, error.reason)
+            continue
+        notes = image.notes + views.notes
+        yield Prepared("", image.facts.sha256, Status.OK, "", image.facts, views, notes)
+
+
+def measured(finding: Finding, copies: Sequence[Finding]) -> Stability:
+    """The stability of a finding, given those of its copies that `treated` made, in that order."""
+    rows = [_row(name, copy) for name, copy in zip(TREATMENTS, copies, strict=True)]
+    return Stability((_row(AS_IS, finding), *rows))
+
+
+def in_question(finding: Finding, thresholds: Thresholds | None) -> bool:
+    """Whether the pixels' verdict is near enough to a threshold for treatments to turn it.
+
+    Near is within the distance between the two thresholds: to flip, a score has to cross both.
+    A verdict that is `inconclusive` already cannot flip. Without thresholds, as some plug-ins
+    have none to show, every verdict that decided is in question.
+    """
+    verdict = finding.pixel_verdict or finding.verdict
+    if not finding.ok or finding.score is None or verdict in (None, Verdict.INCONCLUSIVE):
+        return False
+    if thresholds is None:
+        return True
+    high, low = thresholds.likely_generated, thresholds.inconclusive
+    return 2 * low - high <= finding.score <= 2 * high - low
 
 
 def _row(name: str, finding: Finding) -> TreatedScore:
@@ -196,7 +241,10 @@ def settle(finding: Finding, stability: Stability) -> Finding:
     A verdict that the score gave and that flips becomes `inconclusive` with the code
     "unstable". One that rests on evidence in the file stays, and a note tells of the flip.
     """
-    if not finding.ok or not stability.flips:
+    if not finding.ok:
+        return finding
+    finding = replace(finding, stability=stability.word)
+    if not stability.flips:
         return finding
     pixels_decided = not finding.pixel_code or finding.verdict_code == finding.pixel_code
     if not pixels_decided:

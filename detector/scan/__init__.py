@@ -26,6 +26,7 @@ from detector.preprocess import Prepared, prepare
 from detector.scan.examine import Examiner
 from detector.scan.inputs import Filters, expand
 from detector.scan.run import Run, ScanSummary, Watcher
+from detector.scan.settling import OFF
 from detector.scorers import LazyDetector, Scorer, load_scorer
 from detector.store import Store
 
@@ -48,6 +49,7 @@ def scan(
     rescore: bool = False,
     evidence: bool = True,
     trust_anchors: str | Path | None = None,
+    stability: str = OFF,
     limits: Limits = DEFAULT_LIMITS,
     timeout: float = 120.0,
     command: str = "",
@@ -75,6 +77,9 @@ def scan(
             the verdict, see `detector.verdict`. What is missing in the store is filled in.
         trust_anchors: file with PEM certificates that C2PA signers are checked against; None
             for the list of the environment or of the package, see `detector.evidence.trust`.
+        stability: "near" or "all": verdicts near a threshold, or all that decided, are tried on
+            treated copies of the image in a second pass, and one that flips is `inconclusive`;
+            see `detector.explain.stability`. "off" for none.
         limits: bounds on bytes and pixels, checked before decoding.
         timeout: seconds after which a file that is still being read is given up.
         command: noted in the store as what started the scan.
@@ -120,7 +125,7 @@ def scan(
             settings,
             certificates,
         )
-        run = Run(store, number, scorer, batch_size, rescore, watcher, settings)
+        run = Run(store, number, scorer, batch_size, rescore, watcher, settings, stability)
         run.work(listing, examiner, workers, timeout, stop)
         store.end_scan(number, "interrupted" if run.summary.interrupted else "finished")
     run.summary.seconds = time.monotonic() - begun

@@ -17,9 +17,10 @@ import cv2
 
 from detector import evidence
 from detector.errors import ImageError
+from detector.explain.stability import treated
 from detector.images import DEFAULT_LIMITS, DecodedImage, Limits, read_bytes, read_image
 from detector.preprocess import Cutter, Look, Prepared, prepare
-from detector.results import Evidence
+from detector.results import Evidence, Status
 from detector.store import Store
 
 
@@ -36,6 +37,19 @@ class Suspect(NamedTuple):
 
     path: str
     reason: str
+
+
+class Doubt(NamedTuple):
+    """A file whose verdict is in question: it is read once more, and treated."""
+
+    path: str
+    sha256: str
+
+
+class Copies(NamedTuple):
+    """A file's treated copies, in the order of `detector.explain.stability.TREATMENTS`."""
+
+    copies: tuple[Prepared, ...]
 
 
 @dataclass(frozen=True)
@@ -65,10 +79,16 @@ class Examiner:
     settings: str | None = None
     trust_list: str | None = None
 
-    def __call__(self, task: str | Suspect) -> Known | Prepared:
-        """Read one file; gives `Known` when its bytes have a result, else the prepared file."""
+    def __call__(self, task: str | Suspect | Doubt) -> Known | Prepared | Copies:
+        """Read one file; gives `Known` when its bytes have a result, else the prepared file.
+
+        A `Doubt` gives its treated copies. It raises ImageError when the file cannot be read any
+        more, and is not what it was.
+        """
         # The workers share the machine; OpenCV's own threads would only get in their way.
         cv2.setNumThreads(1)
+        if isinstance(task, Doubt):
+            return self._treated(task)
         path = path_of(task)
         try:
             data = read_bytes(path)
@@ -83,6 +103,13 @@ class Examiner:
         return self.prepare(
             path, data, self.config, limits=self.limits, thumbnail_side=side, look=look
         )
+
+    def _treated(self, task: Doubt) -> Copies:
+        data = read_bytes(task.path)
+        if hashlib.sha256(data).hexdigest() != task.sha256:
+            raise ImageError(Status.FAILED, "the file has changed meanwhile")
+        rgb = read_image(data, self.limits).rgb
+        return Copies(tuple(treated(rgb, self.config, self.limits)))
 
     def _look_up(self, sha256: str) -> tuple[bool, bool]:
         """Whether the store has a result and evidence that need no new look."""
@@ -104,9 +131,9 @@ class Examiner:
             return tuple(look(data, None))
 
 
-def path_of(task: str | Suspect) -> str:
+def path_of(task: str | Suspect | Doubt) -> str:
     """The file that a task is about."""
-    return task.path if isinstance(task, Suspect) else task
+    return task if isinstance(task, str) else task.path
 
 
 def _blame(reason: str, data: bytes, image: DecodedImage | None) -> tuple[Evidence, ...]:

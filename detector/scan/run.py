@@ -3,91 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
+from itertools import chain
 
 from detector import names
 from detector.errors import DetectorError
 from detector.pool import Fault, Pool, available_cpus
 from detector.preprocess import Prepared
 from detector.results import Evidence, Finding, Status
-from detector.scan.examine import Examiner, Known, Suspect, path_of
+from detector.scan.examine import Copies, Doubt, Examiner, Known, Suspect, path_of
 from detector.scan.inputs import Listing
+from detector.scan.settling import OFF, Settling
+from detector.scan.summary import ScanSummary, Watcher
 from detector.scorers import Scorer
 from detector.store import Store
 from detector.verdict import decided
 
+__all__ = ["Run", "ScanSummary", "Watcher"]
+
 MOST_WORKERS = 8
-REASONS_KEPT = 5
 
 # Results that need no CNN are saved together, at this number or after this many seconds.
 _SAVE_AT = 200
 _SAVE_AFTER = 0.5
-
-
-class Watcher:
-    """Is told how a scan goes; override what is of interest. Called in the scan's thread."""
-
-    def listing(self, count: int) -> None:
-        """So many files were found so far."""
-
-    def listed(self, listing: Listing) -> None:
-        """All files are known; the work begins."""
-
-    def found(self, finding: Finding, fresh: bool) -> None:
-        """One file is done and saved; `fresh` unless its result was in the store before."""
-
-
-@dataclass
-class ScanSummary:
-    """What a scan did.
-
-    Attributes:
-        store: the result database.
-        scan: number of the scan in it.
-        model: the model's id.
-        total: files listed; `done` of them have a row, fewer only after an interruption.
-        verdicts, statuses: counts by the fixed words of `Verdict` and `Status`.
-        fresh: files that were looked at now.
-        known: files whose bytes had a result in the store before.
-        repeated: files with the same bytes as another of this scan, scored once.
-        skipped: what was left out of folders, by the reason.
-        reasons: path, status and reason of the first few failures.
-        seconds: wall time.
-        interrupted: whether it was stopped before the end.
-    """
-
-    store: Path
-    scan: int
-    model: str
-    total: int = 0
-    done: int = 0
-    verdicts: Counter[str] = field(default_factory=Counter)
-    statuses: Counter[str] = field(default_factory=Counter)
-    fresh: int = 0
-    known: int = 0
-    repeated: int = 0
-    skipped: Counter[str] = field(default_factory=Counter)
-    reasons: list[tuple[str, str, str]] = field(default_factory=list)
-    seconds: float = 0.0
-    interrupted: bool = False
-
-    @property
-    def failures(self) -> int:
-        """Files that could not be scored."""
-        return self.done - self.statuses[Status.OK.value]
-
-    def add(self, finding: Finding) -> None:
-        """Count one finding."""
-        self.done += 1
-        self.statuses[str(finding.status)] += 1
-        if finding.verdict is not None:
-            self.verdicts[str(finding.verdict)] += 1
-        if not finding.ok and len(self.reasons) < REASONS_KEPT:
-            self.reasons.append((finding.path, str(finding.status), finding.reason))
 
 
 class Run:
@@ -102,6 +42,7 @@ class Run:
         rescore: bool,
         watcher: Watcher,
         settings: str | None = None,
+        stability: str = OFF,
     ) -> None:
         self.summary = ScanSummary(store.path, number, scorer.model_id)
         self._store = store
@@ -112,6 +53,7 @@ class Run:
         self._scored: set[bytes] = set()  # digests, by this scan
         self._taken = 0
         self._watcher = watcher
+        self._settling = Settling(stability, scorer, self._score_copies)
         self._executor = ThreadPoolExecutor(1, "detector-score")
         self._batch: dict[str, Prepared] = {}
         self._in_cnn: dict[str, Prepared] = {}
@@ -159,8 +101,47 @@ class Run:
                 self._submit()
             self._collect()
             self._save_rest()
+            doubts = self._settling.tasks()
+            if not self.summary.interrupted:
+                near = [task for task in doubts if _is_of_this_process(task.path)]
+                far = [task for task in doubts if not _is_of_this_process(task.path)]
+                with Pool(examiner, 0) as here:
+                    for task, outcome in chain(here.run(near, stop=stop), pool.run(far, stop=stop)):
+                        assert isinstance(task, Doubt)
+                        self._settle(task, outcome)
+            for task in self._settling.tasks():  # left over where the scan was stopped
+                self.summary.interrupted = True
+                self._settle(task, None)
 
-    def _take(self, path: str, outcome: Known | Prepared | Fault) -> None:
+    def _settle(self, task: Doubt, outcome: Known | Prepared | Copies | Fault | None) -> None:
+        """Save and report what became of a verdict in question; None leaves it as it is."""
+        stored = self._store.result(task.sha256, self._scorer.model_id, self._scorer.config_hash)
+        held = self._settling.take(task.sha256)
+        if stored is None:  # another scan has replaced it
+            return
+        final = stored
+        if isinstance(outcome, (Copies, Fault)):
+            with_evidence = self._settings is not None or bool(stored.evidence_kinds)
+            evidence = self._store.get_evidence(task.sha256) if with_evidence else None
+            final = self._settling.settled(stored, outcome, evidence)
+        findings = [replace(final, path=path) for path, _ in held]
+        if final != stored:
+            self._store.put(findings, None, self._scorer.config_hash, scan=self.summary.scan)
+        for finding, (_, fresh) in zip(findings, held, strict=True):
+            self._tell(finding, fresh)
+
+    def _score_copies(self, copies: Sequence[Prepared]) -> list[Finding]:
+        """One finding per copy, in order; what cannot be scored has a status."""
+        sound = iter(self._score([copy for copy in copies if copy.status is Status.OK]))
+        return [
+            next(sound)
+            if copy.status is Status.OK
+            else self._failure(copy, copy.status, copy.reason)
+            for copy in copies
+        ]
+
+    def _take(self, path: str, outcome: Known | Prepared | Copies | Fault) -> None:
+        assert not isinstance(outcome, Copies)  # which only a `Doubt` gives
         self._taken += 1
         if isinstance(outcome, Fault):
             outcome = Prepared(path, "", Status.FAILED, outcome.reason)
@@ -326,6 +307,10 @@ class Run:
         return same, changed
 
     def _report(self, finding: Finding, fresh: bool) -> None:
+        if not self._settling.holds(finding, fresh):
+            self._tell(finding, fresh)
+
+    def _tell(self, finding: Finding, fresh: bool) -> None:
         finding = replace(finding, path=names.printable(finding.path))
         self.summary.add(finding)
         self._watcher.found(finding, fresh)

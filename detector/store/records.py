@@ -31,6 +31,7 @@ def finding_to_detail(finding: Finding) -> str:
         "pixel_reason": finding.pixel_reason,
         "evidence_kinds": list(finding.evidence_kinds),
         "conflicts": list(finding.conflicts),
+        "stability": finding.stability,
     }
     return json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
 
@@ -63,6 +64,7 @@ def finding_from_row(row: Mapping[str, Any]) -> Finding:
         pixel_reason=detail.get("pixel_reason", "" if row["verdict"] is None else row["reason"]),
         evidence_kinds=tuple(detail.get("evidence_kinds", ())),
         conflicts=tuple(detail.get("conflicts", ())),
+        stability=detail.get("stability", ""),
     )
 
 
