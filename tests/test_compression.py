@@ -244,11 +244,65 @@ def test_a_pattern_in_the_scene_is_not_called_scaling(period: int) -> None:
 def test_the_thresholds_are_those_of_the_committed_measurement() -> None:
     folder = Path(__file__).parent.parent / "benchmarks" / "results"
     measured = json.loads((folder / "compression_thresholds.json").read_text())
-    for name, limit in (("gain", channel.MIN_GAIN), ("line", channel.MIN_LINE)):
-        assert limit >= measured[name]["threshold"]
-        assert measured[name]["in_use"] == limit
-        rates = measured[name]["named_in_use_of_files_without_a_trace"]
-        assert max(rates.values()) <= measured["allowed_rate"]
+    assert measured["gain"]["in_use"] == {"jpeg": channel.MIN_GAIN}
+    assert measured["line"]["in_use"] == {
+        "jpeg": channel.MIN_LINE,
+        "exact": channel.MIN_LINE_EXACT,
+    }
+    assert measured["most_flat"] == channel.MOST_FLAT
+    for name in ("gain", "line"):
+        for kind, limit in measured[name]["in_use"].items():
+            # No more than rounded up.
+            assert (
+                measured[name]["threshold"][kind]
+                <= limit
+                <= 1.1 * measured[name]["threshold"][kind]
+            )
+        # On sources that chose nothing, the rate aimed at lies within every group's interval.
+        for found in measured[name]["check"]["false_alarms"].values():
+            assert found["interval"][0] <= measured["allowed_rate"]
+    assert not {*measured["fit"]["names"]} & {*measured["check"]["names"]}
+
+
+def test_the_caveats_give_the_rates_of_the_committed_measurement() -> None:
+    folder = Path(__file__).parent.parent / "benchmarks" / "results"
+    measured = json.loads((folder / "compression_thresholds.json").read_text())
+
+    def percent(name: str, group: str, way: str) -> str:
+        return f"{100 * measured[name]['check'][group][way]['rate']:.0f} %"
+
+    def alarms(name: str) -> str:
+        return f"{100 * measured[name]['check']['false_alarms']['all']['rate']:.1f} %"
+
+    twice = found(jpeg(again(PICTURE, 60), 90))["double_compression"].caveat
+    assert f"named in {alarms('gain')} of files" in twice
+    for way in ("higher", "lower"):
+        assert percent("gain", "found", f"second quality {way} by 10 or more") in twice
+    scaled = _examples.enlarged(_examples.picture(640, 640, seed=2), 1.3)
+    caveat = found(png(scaled))["resampling"].caveat
+    assert f"named in {alarms('line')} of pictures" in caveat
+    for saved in ("PNG", "JPEG 95", "JPEG 75"):
+        assert percent("line", "found", f"enlarged by 1.1 to 1.5, {saved}") in caveat
+    others = [
+        100 * rate["rate"]
+        for way, rate in measured["line"]["check"]["found"].items()
+        if "JPEG" in way and not way.startswith("enlarged")
+    ]
+    assert f"at most {max(others):.0f} % of JPEG files" in caveat
+    assert max(100 * r["rate"] for n in ("gain", "line")
+               for r in measured[n]["check"]["false_alarms"].values()) <= 2.25  # fmt: skip
+
+
+def test_mostly_flat_pictures_are_not_judged() -> None:
+    flat = np.full((512, 512, 3), 90, np.uint8)
+    flat[200:300, 200:300] = _examples.enlarged(_examples.picture(80, 80), 1.3)[:100, :100]
+    twice = jpeg(again(flat, 60), 90)
+    assert set(found(twice)) <= {"jpeg_encoding", "generator_size"}
+    window = _luma.windows(np.asarray(Image.open(io.BytesIO(twice)).convert("RGB")), 1024, 1)[0]
+    assert _luma.flat_share(window) > channel.MOST_FLAT
+    (textured,) = _luma.windows(PICTURE, 1024, 1)
+    assert _luma.flat_share(textured) < channel.MOST_FLAT
+    assert _luma.flat_share(_luma.windows(PICTURE[:, :2], 1024, 1)[0]) == 1.0
 
 
 @pytest.mark.parametrize("size", [(832, 1216), (1216, 832), (1024, 1024)])
