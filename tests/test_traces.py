@@ -11,12 +11,13 @@ import pytest
 import torch
 
 from detector import Detector
-from detector.corpus.pairs import Pixels
+from detector.corpus.pairs import Pixels, reconstruct
 from detector.designs import build_network
 from detector.errors import BundleError, CorpusError, UsageError
 from detector.model import to_tensor
 from detector.traces import BUILDERS, CLIP, NearestDifference, ResidualBank, build_traces
 from detector.train.aligned import Reconstructions, cache_reconstructions, real_rows
+from detector.train.autoencoder import read_autoencoder
 from detector.train.cache import CropCache, build_cache
 from detector.train.config import DESIGNS, DataConfig, OptimConfig, TrainConfig, read_config
 from detector.train.finish import finish
@@ -214,3 +215,43 @@ def test_a_resnets_public_weights_start_its_trunk(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="other tensors"):
         start(build_traces({"name": "npr"}), tmp_path / "resnet18.pth")
     assert start(net, None) is net
+
+
+def half_of_an_autoencoder(path: Path, encoder: bool) -> Path:
+    """Random weights named as the public ones are: a convolution, a change of side, a block."""
+    generator = torch.Generator().manual_seed(int(encoder))
+
+    def conv(cout: int, cin: int, side: int = 3) -> torch.Tensor:
+        return torch.randn(cout, cin, side, side, generator=generator) / (3 * side * cin**0.5)
+
+    first = 0 if encoder else 1
+    ends = (3, 4) if encoder else (4, 3)
+    weights = {
+        f"{first}.weight": conv(8, ends[0]),
+        f"{first}.bias": torch.zeros(8),
+        "3.weight": conv(8, 8),
+        **{f"4.conv.{i}.{part}": conv(8, 8) if part == "weight" else torch.zeros(8)
+           for i in (0, 2, 4) for part in ("weight", "bias")},
+        "4.pool.0.weight": conv(16, 8, 1),
+        "4.pool.1.weight": torch.ones(16),
+        "4.pool.1.bias": torch.zeros(16),
+        "4.pool.3.weight": conv(8, 16, 1),
+        "5.weight": conv(ends[1], 8),
+        "5.bias": torch.full((ends[1],), 0.5),
+    }  # fmt: skip
+    torch.save({name: value.half() for name, value in weights.items()}, path)
+    return path
+
+
+def test_an_autoencoder_is_read_off_its_public_weights(tmp_path: Path) -> None:
+    encoder = half_of_an_autoencoder(tmp_path / "encoder.pth", True)
+    decoder = half_of_an_autoencoder(tmp_path / "decoder.pth", False)
+    autoencoder = read_autoencoder(encoder, decoder)
+    made = reconstruct(VIEWS[0], autoencoder, multiple=2)
+    assert made.shape == VIEWS[0].shape
+    assert made.std() > 0
+    with pytest.raises(UsageError, match="first"):
+        read_autoencoder(decoder, encoder)
+    torch.save({"fc.weight": torch.zeros(2, 2)}, tmp_path / "other.pth")
+    with pytest.raises(UsageError, match=r"other\.pth"):
+        read_autoencoder(encoder, tmp_path / "other.pth")

@@ -160,10 +160,12 @@ def test_finishing_fits_on_validation_sources_and_gives_a_usable_bundle(
 def test_fusion_trusts_the_view_that_knows() -> None:
     rng = np.random.default_rng(0)
     labels = np.arange(400) % 2
-    logits = np.stack([3.0 * labels - 1.5 + rng.normal(size=400), rng.normal(size=400)], 1)
+    knows, guesses = 3.0 * labels - 1.5 + rng.normal(size=400), rng.normal(size=400)
+    logits = np.stack([knows, guesses, np.zeros(400)], 1)
     fusion = fit_fusion(logits, labels, np.full(400, 1 / 200))
     assert fusion["whole"] > 1
     assert abs(fusion["native"]) < 0.3
+    assert fusion["detail"] == 0
 
 
 def test_configs_are_read_strictly(tmp_path: Path) -> None:

