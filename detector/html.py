@@ -48,8 +48,8 @@ VERDICT_COLOURS: dict[str, str] = {
 }
 
 _FONT = "font-family:system-ui,-apple-system,'Segoe UI',Roboto,'Noto Sans',sans-serif;"
-_LINE = "1px solid rgba(128,128,128,.45)"
-_QUIET = "opacity:.75;font-size:12px;"
+_LINE = "1px solid rgba(128,128,128,0.45)"
+_QUIET = "opacity:0.75;font-size:12px;"
 _TYPES = ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"RIFF", "webp"))
 
 Record = Mapping[str, Any]
@@ -92,9 +92,9 @@ def finding_card(
     lines.append(f'<div style="{_QUIET}">{_facts(record)}</div>')
     lines.append(evidence_list(evidence))
     picture = image(thumbnail, 128)
-    left = f'<div style="flex:none;">{picture}</div>' if picture else ""
+    left = f'<div style="flex:none;margin-right:14px;">{picture}</div>' if picture else ""
     return (
-        f'<div style="{_FONT}display:flex;flex-wrap:wrap;gap:14px;max-width:760px;padding:12px;'
+        f'<div style="{_FONT}display:flex;flex-wrap:wrap;max-width:760px;padding:12px;'
         f"margin:4px 0;border:{_LINE};border-radius:6px;line-height:1.4;font-size:14px;"
         f'text-align:left;">{left}'
         f'<div style="flex:1 1 260px;min-width:0;">{"".join(lines)}</div></div>'
@@ -123,7 +123,7 @@ def findings_table(
     head = "".join(
         f'<th scope="col" style="text-align:left;padding:4px 10px;border-bottom:{_LINE};">'
         f"{word}</th>"
-        for word in ("", "file", "verdict", "score", "why")
+        for word in ("image", "file", "verdict", "score", "why")
     )
     rows = "".join(_row(r, pictures.get(str(r.get("sha256") or "")), marks) for r in shown)
     more = len(records) - len(shown)
@@ -169,21 +169,26 @@ def score_bar(score: float, marks: Sequence[float] = ()) -> str:
     """
     ticks = "".join(
         f'<span style="position:absolute;left:{_place(mark):.1f}%;top:0;height:12px;'
-        'border-left:1px dashed rgba(128,128,128,.95);"></span>'
+        'border-left:1px dashed rgba(128,128,128,0.95);"></span>'
         for mark in marks
     )
     low, high = SCALE
+    # Borders and a table, where a fill and a flexible box would be shorter: they pass the filter
+    # of JupyterLab for notebooks that nobody has trusted yet, and take the text's own colour.
+    ends = ((_signed(low, 0), "left"), (f"score <b>{_signed(score)}</b>", "center"))
+    words = "".join(
+        f'<span style="display:table-cell;text-align:{side};">{word}</span>'
+        for word, side in (*ends, (_signed(high, 0), "right"))
+    )
     return (
         f'<div style="max-width:340px;min-width:150px;" title="score {score:+.2f}">'
         '<div style="position:relative;height:12px;">'
         '<span style="position:absolute;left:0;right:0;top:4px;height:4px;border-radius:2px;'
-        'background:rgba(128,128,128,.35);"></span>'
+        'background:rgba(128,128,128,0.35);"></span>'
         f"{ticks}"
-        f'<span style="position:absolute;left:{_place(score):.1f}%;top:0;width:4px;height:12px;'
-        'margin-left:-2px;border-radius:2px;background:currentColor;"></span></div>'
-        f'<div style="display:flex;justify-content:space-between;{_QUIET}">'
-        f"<span>{_signed(low, 0)}</span><span>score <b>{_signed(score)}</b></span>"
-        f"<span>{_signed(high, 0)}</span></div></div>"
+        f'<span style="position:absolute;left:{_place(score):.1f}%;top:0;height:12px;'
+        'margin-left:-2px;border-left:4px solid;border-radius:2px;"></span></div>'
+        f'<div style="display:table;width:100%;{_QUIET}">{words}</div></div>'
     )
 
 

@@ -109,7 +109,7 @@ def test_characters_that_hide_or_reverse_are_written_out() -> None:
 
 @pytest.mark.parametrize(("score", "place"), [(0, 50.0), (6, 100.0), (-6, 0.0), (99, 100.0)])
 def test_the_bar_has_one_scale_for_every_score(score: float, place: float) -> None:
-    marker = re.findall(r"left:([\d.]+)%;top:0;width:4px", html.score_bar(score))
+    marker = re.findall(r"left:([\d.]+)%;[^\"]*border-left:4px solid", html.score_bar(score))
     assert marker == [f"{place:.1f}"]
 
 

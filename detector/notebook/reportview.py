@@ -38,7 +38,7 @@ class ReportView:
         page = html.escape(self.path.read_text(encoding="utf-8"), quote=True)
         return (
             f'{line}<iframe sandbox="allow-scripts" title="report" srcdoc="{page}" '
-            f'style="width:100%;height:{self.height}px;border:1px solid rgba(128,128,128,.45);'
+            f'style="width:100%;height:{self.height}px;border:1px solid rgba(128,128,128,0.45);'
             'border-radius:6px;background:#fff;"></iframe>'
         )
 
