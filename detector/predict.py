@@ -27,6 +27,8 @@ from detector.weights import Bundle, load_bundle
 
 Source = str | Path | bytes | Image.Image | NDArray[np.uint8]
 T = TypeVar("T")
+# The maps of more views at once no longer fit a core's caches: benchmarks/model_speed.py.
+VIEWS_AT_ONCE = 4
 
 
 class Detector:
@@ -139,7 +141,8 @@ class Detector:
 
         Args:
             prepared: as `detector.preprocess.prepare` makes them with this bundle's config.
-            batch_size: views that pass through the CNN together; bounds the memory.
+            batch_size: views of one kind that pass through the CNN together at most, and never
+                more than `VIEWS_AT_ONCE`.
 
         Evidence that was prepared as well has its say in the verdict.
         """
@@ -163,7 +166,7 @@ class Detector:
     def _logits(
         self, views: Sequence[NDArray[np.uint8]], view: str, batch_size: int
     ) -> Iterator[float]:
-        for group in _grouped(iter(views), batch_size):
+        for group in _grouped(iter(views), min(batch_size, VIEWS_AT_ONCE)):
             with torch.inference_mode():
                 scores = self.net(to_tensor(np.stack(group)), view).tolist()
             # Outside of the mode: a generator that waits inside would leave it on for its caller.

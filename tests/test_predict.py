@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from detector import Detector, Status, Verdict
+from detector.predict import VIEWS_AT_ONCE
 from detector.preprocess import prepare
 from tests import files
 from tests.bundles import untrained_bundle
@@ -54,6 +55,19 @@ def test_scores_do_not_depend_on_the_batch(small: Detector, batch_size: int) -> 
     alone = [small.predict(source).score for source in sources]
     together = [f.score for f in small.predict_batch(sources, batch_size)]
     np.testing.assert_allclose(together, alone, atol=1e-4)
+
+
+def test_only_a_few_views_pass_through_the_network_together(small: Detector) -> None:
+    seen: list[int] = []
+    watch = small.net.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    try:
+        small.predict_batch([files.pixels(150, 150, seed=i) for i in range(VIEWS_AT_ONCE + 1)])
+        assert max(seen) == VIEWS_AT_ONCE
+        seen.clear()
+        small.predict_batch([files.pixels(150, 150, seed=i) for i in range(3)], batch_size=2)
+        assert max(seen) == 2
+    finally:
+        watch.remove()
 
 
 def test_scores_do_not_depend_on_the_thread_count(small: Detector) -> None:
