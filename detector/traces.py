@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
 
+from detector.model import mean_and_deviation
+
 WIDTHS = (24, 48, 96, 160)
 # Residuals beyond so many grey levels are edges of the motif, not traces.
 CLIP = 4.0
@@ -88,13 +90,6 @@ class ResidualBank(nn.Module):
         return torch.cat([clipped, 0.25 * x[inside]], dim=1)
 
 
-def statistics(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, 2 C): mean and deviation of every channel."""
-    flat = x.flatten(2)
-    # The small constant bounds the gradient where a channel is flat.
-    return torch.cat([flat.mean(2), (flat.var(2) + 1e-4).sqrt()], dim=1)
-
-
 def _dense(cin: int, cout: int, stride: int) -> nn.Sequential:
     return nn.Sequential(
         OrderedDict(
@@ -136,12 +131,12 @@ class DenseTrunk(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, features)."""
-        found = [statistics(x)]
+        found = mean_and_deviation(x)
         x = F.relu(self.stem(x))
-        found.append(statistics(x))
+        found += mean_and_deviation(x)
         for stage in self.stages:
             x = stage(x)
-            found.append(statistics(x))
+            found += mean_and_deviation(x)
         features: Tensor = self.feature_norm(torch.cat(found, dim=1))
         return features
 
