@@ -2,13 +2,15 @@
 
 Commands come from the parsers behind `--help`, cards from the bundles, datasheets from
 `datasets/`, and notebooks from `notebooks/`, with the output of their copies in `build/notebooks`
-where the check script ran them (see how-to/notebooks.md).
+where the check script ran them (see how-to/notebooks.md). Times come from `docs/times.tsv`, which
+`python -m docs.walk` writes.
 """
 
 from __future__ import annotations
 
 import argparse
 import base64
+import csv
 import html
 import json
 import os
@@ -20,9 +22,11 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 WIDTH = "88"
+TESTED_PAGE = "how-this-manual-is-tested.md"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -75,6 +79,34 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Say at the top of a page how long its commands took, where `docs/times.tsv` knows it."""
+    place = page.file.src_uri
+    if place == TESTED_PAGE:
+        return markdown.replace("<!-- times -->", times_table(place))
+    row = times().get(f"docs/{place}") or times().get(place.replace(".md", ".ipynb"))
+    if row is None:
+        return markdown
+    where = relative(TESTED_PAGE, place)
+    said = f"*Its commands take {duration(row['processor_seconds'])} ([measured]({where})).*"
+    return re.sub(r"^(# .+\n)", rf"\1\n{said}\n{{: .time }}\n", markdown, count=1, flags=re.M)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Give the search dialog the name that the theme leaves out, for those who hear the page."""
+    return with_named_dialog(output)
+
+
+def on_post_template(output: str, template_name: str, config: MkDocsConfig) -> str:
+    """The same for the page that says that there is no such page."""
+    return with_named_dialog(output)
+
+
+def with_named_dialog(output: str) -> str:
+    """A page whose search dialog has a name."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"', 1)
+
+
 def bundles() -> list[str]:
     """Ids of the bundles that ship, sorted."""
     cards = (ROOT / "detector" / "assets").glob("*/MODEL_CARD.md")
@@ -98,6 +130,43 @@ def outside_links_as_code(sheet: Path) -> str:
         return match[0] if "://" in target or target.startswith("#") or inside else f"`{words}`"
 
     return re.sub(r"\[([^\]]+)\]\(([^)\s]+)\)", replaced, sheet.read_text(encoding="utf-8"))
+
+
+# Times
+
+
+def times() -> dict[str, dict[str, str]]:
+    """What `python -m docs.walk` measured, by page."""
+    with (ROOT / "docs" / "times.tsv").open(newline="", encoding="utf-8") as table:
+        return {row["page"]: row for row in csv.DictReader(table, delimiter="\t")}
+
+
+def duration(seconds: str) -> str:
+    """Seconds in words that a reader can plan with."""
+    minutes = -(-int(seconds) // 60)
+    return "less than a minute" if minutes <= 1 else f"about {minutes} minutes"
+
+
+def times_table(place: str) -> str:
+    """The table of all pages and notebooks."""
+    lines = ["| Page | Seconds | Of a processor | Blocks run | Left out | Load | Day |"]
+    lines.append("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
+    for name, row in times().items():
+        target = name.removeprefix("docs/").replace(".ipynb", ".md")
+        outside = name.startswith("README")
+        shown = (
+            f"`{name}`" if outside else f"[{target.removesuffix('.md')}]({relative(target, place)})"
+        )
+        figures = (
+            row[column] for column in ("seconds", "processor_seconds", "blocks", "left_out", "load")
+        )
+        lines.append(f"| {shown} | {' | '.join(figures)} | {row['day']} |")
+    return "\n".join(lines)
+
+
+def relative(target: str, place: str) -> str:
+    """The link from one page to another, both by their path below `docs/`."""
+    return os.path.relpath(target, os.path.dirname(place) or ".").replace(os.sep, "/")
 
 
 # Commands

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,63 +24,24 @@ import pytest
 from detector import demo
 from detector.__main__ import main
 from detector.cli.commands import COMMANDS
-
-ROOT = Path(__file__).parent.parent
-DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
-# Pages whose blocks belong together as files of a project, and are tried as such.
-TESTED_ELSEWHERE = {"docs/how-to/plugins.md": "tests/test_plugin_cookbook.py"}
-RUN_BY_THE_CHECK_SCRIPT = "command: "
-BLOCK = re.compile(
-    r"(?:^<!-- (?P<comment>.+?) -->\n)?^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S
+from docs import walk
+from docs.blocks import (
+    DOCS,
+    PAGES,
+    ROOT,
+    TESTED_ELSEWHERE,
+    Block,
+    blocks,
+    commands,
+    name_of,
+    runnable,
 )
-EXIT_CODE = re.compile(r"\s+# exit code (\d+)$")
+
 SHELL_ONLY = re.compile(r"[|<>;&$`*~]|\bcd\b")
 PHOTOGRAPHS = ("camera.png", "chelsea.png", "coffee.png", "rocket.jpg")
 
 
-@dataclass(frozen=True)
-class Block:
-    """A fenced block of a page.
-
-    Attributes:
-        language: "sh", "python", "text", ….
-        code: its lines.
-        line: where it begins.
-        skipped: why it is not run; "" when it is.
-    """
-
-    language: str
-    code: str
-    line: int
-    skipped: str
-
-
-def blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    found = []
-    for match in BLOCK.finditer(text):
-        comment = match["comment"] or ""
-        skipped = ""
-        if comment.startswith(RUN_BY_THE_CHECK_SCRIPT):
-            skipped = "run by .ci/run"
-        elif comment.startswith("not run: "):
-            skipped = comment.removeprefix("not run: ")
-        line = text.count("\n", 0, match.start("code")) + 1
-        found.append(Block(match["language"], match["code"], line, skipped))
-    return found
-
-
-def name_of(page: Path) -> str:
-    return page.relative_to(ROOT).as_posix()
-
-
-RUNNABLE = [
-    page
-    for page in PAGES
-    if name_of(page) not in TESTED_ELSEWHERE
-    and any(b.language in ("sh", "python") and not b.skipped for b in blocks(page))
-]
+RUNNABLE = [page for page in PAGES if runnable(page)]
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +82,7 @@ def folder(demo_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
     names: dict[str, Any] = {"__name__": "manual"}
-    for block in blocks(page):
-        if block.skipped:
-            continue
+    for block in runnable(page):
         where = f"{name_of(page)}:{block.line}"
         if block.language == "python":
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -135,11 +93,7 @@ def test_every_block_of_a_page_runs(page: Path, folder: Path) -> None:
 
 def run_shell(code: str, where: str) -> None:
     """Run the lines of a block; `detector` in this process, for the time that a start costs."""
-    for line in code.replace("\\\n", " ").splitlines():
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        expected = EXIT_CODE.search(line)
-        line = EXIT_CODE.sub("", line)
+    for line, expected in commands(code):
         if line.startswith("detector ") and not SHELL_ONLY.search(line):
             returned, said = run_here(shlex.split(line)[1:])
         else:
@@ -150,7 +104,7 @@ def run_shell(code: str, where: str) -> None:
                 check=False,
             )
             returned, said = done.returncode, done.stdout + done.stderr
-        assert returned == (int(expected[1]) if expected else 0), f"{where}: {line}\n{said}"
+        assert returned == expected, f"{where}: {line}\n{said}"
 
 
 def run_here(arguments: list[str]) -> tuple[int, str]:
@@ -209,6 +163,37 @@ def test_every_command_has_a_place_in_the_manual() -> None:
         assert f"detector {command.name}" in text, command.name
 
 
+def test_every_time_is_of_a_page_or_notebook_that_exists() -> None:
+    rows = walk.read_times()
+    assert rows
+    for name, row in rows.items():
+        assert name == walk.INSTALL or (ROOT / name).is_file(), name
+        assert int(row["processor_seconds"]) > 0, name
+        assert int(row["blocks"]) > 0, name
+
+
+def test_a_walk_does_what_only_its_length_keeps_out_of_the_tests() -> None:
+    ours, left = walk.chosen(DOCS / "how-to" / "report.md")
+    assert any(block.is_long for block in ours)
+    assert left == 0
+    ours, left = walk.chosen(DOCS / "how-to" / "models.md")
+    assert not any("--download" in block.code for block in ours)
+    assert left == 2
+
+
+def test_a_walk_stops_at_the_first_block_that_does_not_end_as_its_page_says(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    page = DOCS / "index.md"
+    good = Block("python", "print(len(__name__))", 1, "")
+    good_line = Block("sh", "exit 3  # exit code 3\n", 2, "")
+    bad = Block("python", "1 / 0", 3, "")
+    assert walk.walk(page, [good, good_line], tmp_path)
+    assert not walk.walk(page, [good, bad], tmp_path)
+    assert "docs/index.md:3" in capfd.readouterr().err
+    assert not walk.walk(page, [Block("sh", "exit 1\n", 4, "")], tmp_path)
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("material", reason="the extra docs is not installed")
@@ -227,9 +212,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_manual_builds_without_a_warning(site: Path) -> None:
     assert (site / "index.html").is_file()
-    commands = (site / "reference" / "commands.html").read_text(encoding="utf-8")
+    made = (site / "reference" / "commands.html").read_text(encoding="utf-8")
     for command in COMMANDS:
-        assert f"detector {command.name}" in commands
+        assert f"detector {command.name}" in made
+
+
+def test_a_page_whose_time_was_measured_says_it_and_the_table_has_every_row(site: Path) -> None:
+    table = (site / "how-this-manual-is-tested.html").read_text(encoding="utf-8")
+    for name, row in walk.read_times().items():
+        assert f"<td>{row['day']}</td>" in table
+        page = site / name.removeprefix("docs/").replace(".ipynb", ".html").replace(".md", ".html")
+        if page.is_file():
+            assert 'class="time"' in page.read_text(encoding="utf-8"), name
 
 
 def test_the_manual_fetches_nothing(site: Path) -> None:

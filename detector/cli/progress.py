@@ -140,7 +140,7 @@ class ProgressWatcher(Watcher):
         if self._bar is not None:
             self._bar.remove_task(self._task)
             # Until the first batch is out, the model is being loaded.
-            self._task = self._bar.add_task("Starting", total=len(listing.inputs))
+            self._task = self._bar.add_task("Loading the model", total=len(listing.inputs))
 
     def found(self, finding: Finding, fresh: bool) -> None:
         """Count one finding, and hand it on."""
