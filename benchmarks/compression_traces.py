@@ -1,12 +1,14 @@
 """Measures how often the compression channel is right about a past that is known.
 
-    python benchmarks/compression_traces.py [MANIFEST FILES] [--photographs N]
+    python -m benchmarks.compression_traces datasets/web-corpus/manifest.tsv.gz CORPUS/files \\
+        --photographs 24
 
 Scenes are scikit-image's photographs and, where a corpus manifest and its folder of files are
-given, N large real photographs of it. All are shrunk first, which takes away the past that they
-have. Each scene is then compressed, cropped and scaled in known ways, and what the channel says
-is compared. The rate on unscaled pictures is taken on photographs whose EXIF says that they come
-straight from a camera. Writes `benchmarks/results/compression_traces.json`.
+given, N large real photographs of it (without, scikit-image's alone). All are shrunk first, which
+takes away the past that they have. Each scene is then compressed, cropped and scaled in known ways,
+and what the channel says is compared. The rate on unscaled pictures is taken on photographs whose
+EXIF says that they come straight from a camera. Writes
+`benchmarks/results/compression_traces.json`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Counts how often a verdict is stable, wavers or flips when the same image is treated again.
 
     python -m benchmarks.verdict_stability --manifest datasets/web-corpus/manifest.tsv.gz \\
-        --files CORPUS --most 40
+        --files CORPUS --most 60
 
 So many real and generated images each, from the sources that the bundle lists as its validation.
-Writes `benchmarks/results/verdict_stability.json`.
+Also counts what `detector scan --stability` would treat: how many verdicts are near a threshold,
+how many scores more than one that means for each image, and whether a flip is missed by it. Writes
+`benchmarks/results/verdict_stability.json`.
 """
 
 from __future__ import annotations
@@ -23,8 +25,9 @@ from detector.corpus.manifest import read_manifest
 from detector.corpus.samples import Sample, manifest_samples
 from detector.errors import ImageError
 from detector.explain import stability
-from detector.explain.stability import TREATMENTS, Stability
+from detector.explain.stability import TREATMENTS, Stability, in_question
 from detector.predict import Detector
+from detector.results import Finding, Status
 
 OUT = Path(__file__).parent / "results" / "verdict_stability.json"
 
@@ -48,7 +51,8 @@ def main() -> None:
         "manifest_sha256": manifest.sha256,
     }
     for label, name in ((0, "real"), (1, "generated")):
-        result[name] = about(measured(detector, drawn(samples, label, given.most)))
+        found = measured(detector, drawn(samples, label, given.most))
+        result[name] = {**about(found), "scan": in_a_scan(found, detector)}
     OUT.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))
 
@@ -64,6 +68,26 @@ def measured(detector: Detector, samples: list[Sample]) -> list[Stability]:
         words = dict(Counter(s.word for s in found))
         print(f"{number + 1}/{len(samples)} {words}", file=sys.stderr, flush=True)
     return found
+
+
+def in_a_scan(found: list[Stability], detector: Detector) -> dict[str, Any]:
+    """What a scan with `--stability near` and with `--stability all` treats of these images."""
+    limits = detector.bundle.thresholds
+    counts: dict[str, Any] = {}
+    for mode, thresholds in (("near", limits), ("all", None)):
+        tried = [s for s in found if in_question(first(s), thresholds)]
+        counts[mode] = {
+            "treated": len(tried),
+            "more_scores_per_image": round(len(tried) * len(TREATMENTS) / len(found), 2),
+            "flips_found": sum(s.flips for s in tried),
+        }
+    return counts
+
+
+def first(s: Stability) -> Finding:
+    """As much of the untreated image's finding as the question needs."""
+    row = s.rows[0]
+    return Finding("", "", Status.OK, "", score=row.score, verdict=row.verdict)
 
 
 def about(found: list[Stability]) -> dict[str, Any]:

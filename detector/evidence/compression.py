@@ -11,12 +11,14 @@ Four measurements, each bounded to at most 1.6 megapixels of the image:
 - `resampling`: traces of scaling.
 - `generator_size`: a size that generators often give; weak context, nothing more.
 
-How often each is right is in `benchmarks/results/compression_traces.json`, how often each is seen
-on real images in `benchmarks/results/watermark_false_positives.json`. The thresholds below were
-chosen on images of 37 sources so that at most 2 % of the files without a trace are named, however
-these were saved. On images of 31 other sources they name about 0.5 % of such files, at most 2.2 %
-of those saved in any one way; see `benchmarks/compression_thresholds.py` and its results. Where a
-trace is often missed, the caveats say so with the rate. Traces remain leads, not facts.
+How often grids and qualities are right is in `benchmarks/results/compression_traces.json` (what
+that file says of `double_compression` and `resampling` dates from lower thresholds), how often each
+trace is seen on real images in `benchmarks/results/watermark_false_positives.json`, as of those,
+too. The thresholds below were chosen on images of 37 sources so that at most 2 % of the files
+without a trace are named, however these were saved. On images of 31 other sources they name about
+0.5 % of such files, at most 2.2 % of those saved in any one way; see
+`benchmarks/compression_thresholds.py` and its results. Where a trace is often missed, the caveats
+say so with the rate. Traces remain leads, not facts.
 """
 
 from __future__ import annotations
