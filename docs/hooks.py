@@ -149,7 +149,7 @@ def duration(seconds: str) -> str:
 
 def times_table(place: str) -> str:
     """The table of all pages and notebooks."""
-    lines = ["| Page | Seconds | Of a processor | Blocks run | Left out | Load | Day |"]
+    lines = ["| Page | Seconds | Of a processor | Blocks | Left out | Load | Day |"]
     lines.append("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for name, row in times().items():
         target = name.removeprefix("docs/").replace(".ipynb", ".md")
