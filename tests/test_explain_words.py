@@ -90,7 +90,7 @@ def test_a_verdict_that_flips_becomes_inconclusive(verdict: Verdict) -> None:
 
 @given(st.sampled_from([YES, MAYBE, NO]), st.lists(st.sampled_from([YES, MAYBE, NO]), min_size=1))
 @settings(deadline=None)
-def test_settling_changes_nothing_unless_it_flips_and_never_makes_a_verdict(
+def test_settling_adds_a_word_alone_unless_it_flips_and_never_makes_a_verdict(
     before: Verdict, after: list[Verdict]
 ) -> None:
     found = held(before, *after)
@@ -98,7 +98,7 @@ def test_settling_changes_nothing_unless_it_flips_and_never_makes_a_verdict(
     if found.flips:
         assert settled.verdict is MAYBE
     else:
-        assert settled == finding(before)
+        assert settled == replace(finding(before), stability=found.word)
     assert settle(settled, found).verdict is settled.verdict
 
 
