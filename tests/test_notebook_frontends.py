@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -19,22 +20,11 @@ import pytest
 
 from detector import html
 from detector.notebook import ReportView
-from detector.results import Asserts, Evidence, Finding, Status, Stratum, Trust, Verdict
+from detector.results import Asserts, Evidence, Trust
 from tests.report_samples import webp
+from tests.test_html import FAILED, SCORED
 
-FOUND = Finding(
-    "folder/a file with a rather long name that has to wrap.jpg",
-    "ab" * 32,
-    Status.OK,
-    "Score +1.90 reaches +1.78: few real images score this high.",
-    "lite_v1",
-    1.9,
-    0.8,
-    2.4,
-    Verdict.LIKELY_GENERATED,
-    stratum=Stratum("jpeg", "large", "light"),
-)
-FAILED = Finding("b.jpg", "", Status.TRUNCATED, "The data end too early.")
+FOUND = replace(SCORED, path="folder/a file with a rather long name that has to wrap.jpg")
 CLAIM = Evidence("parameters", "metadata", Asserts.GENERATED, "a", Trust.SELF_DECLARED, caveat="c")
 CARD = html.finding_card(FOUND.to_record(), webp(1), evidence=[CLAIM.to_record()], marks=(-1, 1.78))
 TABLE = html.findings_table(
