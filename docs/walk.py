@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import math
 import os
 import resource
 import shutil
@@ -196,7 +197,15 @@ def note(
         flush=True,
     )
     if well:
-        values = (name, f"{seconds:.0f}", f"{spent:.0f}", str(ran), str(left), load, day)
+        values = (
+            name,
+            str(math.ceil(seconds)),
+            str(math.ceil(spent)),
+            str(ran),
+            str(left),
+            load,
+            day,
+        )
         rows[name] = dict(zip(COLUMNS, values, strict=True))
     return well
 
