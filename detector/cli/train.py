@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     teacher.add_argument(
         "--layers",
+        type=_layers,
         help="keep the tokens of these layers only, such as 6,8,10; the rest costs time",
     )
     teacher.add_argument(
@@ -147,6 +148,16 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _layers(text: str) -> tuple[int, ...]:
+    try:
+        layers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        layers = ()
+    if not layers or min(layers) < 1 or max(layers) > 12:
+        raise argparse.ArgumentTypeError("layers are numbers from 1 to 12, such as 6,8,10")
+    return layers
+
+
 def _samples(args: argparse.Namespace, split: str | None) -> list[Sample]:
     from detector.corpus.manifest import read_manifest
     from detector.corpus.samples import manifest_samples
@@ -214,8 +225,9 @@ def _teacher(args: argparse.Namespace) -> None:
     tower = Tower(read_tower(args.onnx))
     first = read_config(args.first).validation if args.first else ()
     rows = capped_rows(cache, args.cap, view=args.view, first=first)[: args.most]
-    layers = tuple(map(int, args.layers.split(","))) if args.layers else LAYERS
-    cache_tokens(tower, cache, rows, view=args.view, layers=layers, progress=_Progress("teacher"))
+    shown = _Progress("teacher")
+    layers = args.layers or LAYERS
+    cache_tokens(tower, cache, rows, view=args.view, layers=layers, progress=shown)
 
 
 def _aligned(args: argparse.Namespace) -> None:
