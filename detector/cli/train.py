@@ -150,7 +150,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _layers(text: str) -> tuple[int, ...]:
     try:
-        layers = tuple(int(part) for part in text.split(","))
+        layers = tuple(sorted({int(part) for part in text.split(",")}))
     except ValueError:
         layers = ()
     if not layers or min(layers) < 1 or max(layers) > 12:
