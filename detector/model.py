@@ -7,15 +7,14 @@ without squeeze-and-excitation and with ReLU6, which quantises and runs well on 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from itertools import pairwise
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's usual name
-
-from detector.errors import BundleError
 
 # (repeats, kernel, stride of the first, expansion, channels out) of each stage of Lite0.
 STAGES: tuple[tuple[int, int, int, int, int], ...] = (
@@ -28,6 +27,7 @@ STAGES: tuple[tuple[int, int, int, int, int], ...] = (
     (1, 3, 1, 6, 320),
 )
 VIEWS = ("whole", "native")
+Net = TypeVar("Net", bound=nn.Module)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -166,16 +166,7 @@ def to_tensor(views: NDArray[np.uint8]) -> Tensor:
 
 
 def build(architecture: Mapping[str, Any]) -> TwoViewNet:
-    """The network that a bundle's config names.
-
-    Raises:
-        BundleError: an architecture that this version of the package does not know.
-    """
-    if architecture.get("name") != "lite0_two_view":
-        raise BundleError(
-            f"architecture {architecture.get('name')!r} is unknown to this version: "
-            "upgrade the package or use another bundle"
-        )
+    """The network that a bundle's config describes, with random weights."""
     return TwoViewNet(
         tuple(architecture["tap_stages"]),
         float(architecture.get("dropout", 0.0)),
@@ -183,18 +174,19 @@ def build(architecture: Mapping[str, Any]) -> TwoViewNet:
     )
 
 
-def fold_norms(net: TwoViewNet) -> TwoViewNet:
-    """Fold every batch norm into the convolution before it: the same output with fewer steps."""
+def fold_norms(net: Net) -> Net:
+    """Fold every batch norm into the convolution before it: the same output with fewer steps.
+
+    Args:
+        net: changed in place and left in `eval` mode; its modules register a norm right after
+            the convolution that it follows, as ours and torchvision's do.
+    """
     from torch.nn.utils.fusion import fuse_conv_bn_eval
 
     net.eval()
-    pairs = [(net, "stem", "stem_norm"), (net, "top", "top_norm")]
-    for block in net.blocks:
-        assert isinstance(block, InvertedResidual)
-        if block.expands:
-            pairs.append((block, "expand", "norm0"))  # type: ignore[arg-type]
-        pairs += [(block, "depthwise", "norm1"), (block, "project", "norm2")]  # type: ignore[list-item]
-    for owner, conv, norm in pairs:
-        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
-        setattr(owner, norm, nn.Identity())
+    for owner in list(net.modules()):
+        for (name, conv), (after, norm) in pairwise(list(owner.named_children())):
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                setattr(owner, name, fuse_conv_bn_eval(conv, norm))
+                setattr(owner, after, nn.Identity())
     return net.to(memory_format=torch.channels_last)

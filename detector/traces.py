@@ -172,20 +172,6 @@ class TraceNet(nn.Module):
         logits: Tensor = self.heads[view](features)
         return logits.squeeze(1)
 
-    def folded(self) -> TraceNet:
-        """The net for inference, in place: every batch norm folded into its convolution."""
-        from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-        self.eval()
-        for parent in list(self.modules()):
-            children = list(parent.named_children())
-            for (name, conv), (after, norm) in pairwise(children):
-                # All of these designs register a norm right after the convolution it follows.
-                if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                    setattr(parent, name, fuse_conv_bn_eval(conv, norm))
-                    setattr(parent, after, nn.Identity())
-        return self.to(memory_format=torch.channels_last)
-
 
 def _resnet(kind: str, last: str, stem: int = 7) -> nn.Sequential:
     """A ResNet of torchvision up to one of its stages, pooled to features; random weights."""

@@ -155,13 +155,11 @@ class Bundle:
         return self._ready(net)
 
     def _ready(self, net: Network) -> Network:
-        from detector.model import TwoViewNet, fold_norms
+        from detector.model import fold_norms
         from detector.tower import TokenNet, Tower, read_tower
 
-        if isinstance(net, TwoViewNet):
-            return fold_norms(net)
         if not isinstance(net, TokenNet):
-            return net.folded()
+            return fold_norms(net)
         net.tower = Tower(read_tower(verified(self.backbone)))
         return net.float().eval()
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from detector.designs import build_network
 from detector.errors import BundleError
-from detector.model import TwoViewNet, build, fold_norms, mean_and_deviation, to_tensor
+from detector.model import TwoViewNet, fold_norms, mean_and_deviation, to_tensor
 
 
 def lively_net() -> TwoViewNet:
@@ -105,4 +106,4 @@ def test_training_steps_reach_every_weight() -> None:
 
 def test_unknown_architectures_are_refused_by_name() -> None:
     with pytest.raises(BundleError, match="mystery_net"):
-        build({"name": "mystery_net"})
+        build_network({"name": "mystery_net"})

@@ -14,7 +14,7 @@ from detector import Detector
 from detector.corpus.pairs import Pixels, reconstruct
 from detector.designs import build_network
 from detector.errors import BundleError, CorpusError, UsageError
-from detector.model import to_tensor
+from detector.model import fold_norms, to_tensor
 from detector.traces import BUILDERS, CLIP, NearestDifference, ResidualBank, build_traces
 from detector.train.aligned import Reconstructions, cache_reconstructions, real_rows
 from detector.train.autoencoder import read_autoencoder
@@ -82,7 +82,7 @@ def test_a_design_gives_one_logit_a_crop_and_folds_to_the_same(name: str) -> Non
             module.running_mean.normal_(0, 0.1)
             module.running_var.uniform_(0.5, 1.5)
     net.eval()
-    folded = deepcopy(net).folded()
+    folded = fold_norms(deepcopy(net))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
     with torch.inference_mode():
         before = net.embed(to_tensor(VIEWS))

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from detector.augment import Degradations
+from detector.designs import BUILDERS
 from detector.errors import UsageError
 from detector.preprocess import PreprocessConfig
+from detector.traces import BUILDERS as TRACES
 
 T = TypeVar("T")
-# The last three look at native crops only, see `detector.traces`.
-DESIGNS = ("lite0_two_view", "clip_tokens", "npr", "cnndetection", "residual_bank")
+DESIGNS = tuple(BUILDERS)
 
 
 @dataclass(frozen=True)
@@ -232,6 +233,6 @@ def read_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     if values.get("design", DESIGNS[0]) not in DESIGNS:
         raise UsageError(f"{path}: design is one of {', '.join(DESIGNS)}")
     config = _section(TrainConfig, values, str(path))
-    if config.whole and config.design in DESIGNS[2:]:
+    if config.whole and config.design in TRACES:
         raise UsageError(f"{path}: {config.design} looks at native crops only: set whole = false")
     return config
