@@ -180,6 +180,7 @@ class Finding:
             "verdict": None if self.verdict is None else str(self.verdict),
             "verdict_code": self.verdict_code or None,
             "pixel_verdict": None if self.pixel_verdict is None else str(self.pixel_verdict),
+            "stability": self.stability or None,
             "model": self.model,
             "width": None if file is None else file.width,
             "height": None if file is None else file.height,

@@ -234,6 +234,7 @@ FINDINGS = st.builds(
     notes=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     conflicts=st.lists(st.text(max_size=5), max_size=2).map(tuple),
     pixel_verdict=st.none() | st.sampled_from(Verdict),
+    stability=st.sampled_from(["", "stable", "wavers", "flips"]),
 )
 
 

@@ -126,6 +126,12 @@ def test_each_finding_is_told_once_with_its_last_verdict(folder: Path, tmp_path:
     assert ("flips.png", Verdict.INCONCLUSIVE) in told
 
 
+def test_an_export_says_whether_a_verdict_held(folder: Path, tmp_path: Path) -> None:
+    look(folder, tmp_path / "s.db")
+    found = {name: f.to_record()["stability"] for name, f in kept(tmp_path / "s.db").items()}
+    assert (found["flips.png"], found["bright.png"], found["none.png"]) == ("flips", "stable", None)
+
+
 def test_evidence_is_set_against_what_the_pixels_can_still_say(tmp_path: Path) -> None:
     place = tmp_path / "in"
     place.mkdir()

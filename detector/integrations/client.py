@@ -241,6 +241,7 @@ def finding_from_record(record: Mapping[str, Any]) -> Finding:
         notes=_lines(record, "notes"),
         conflicts=_lines(record, "conflicts"),
         pixel_verdict=None if pixels is None else Verdict(pixels),
+        stability=str(record.get("stability") or ""),
     )
 
 

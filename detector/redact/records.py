@@ -31,7 +31,7 @@ _KEPT = frozenset(
     (
         *("sha256", "sha256s", "id", "cluster", "clusters", "status", "verdict", "verdict_code"),
         *("pixel_verdict", "pixel_code", "evidence_kinds", "kind", "channel", "asserts", "trust"),
-        *("caveat", "tool", "config_hash", "context_sha256", "format", "mode"),
+        *("stability", "caveat", "tool", "config_hash", "context_sha256", "format", "mode"),
         *("stratum", "view", "by", "platform", "platforms", "language", "languages", "trace"),
     )
 )

@@ -57,6 +57,7 @@ class FindingRecord(Reply):
     verdict: str | None = Field(description="likely_generated, inconclusive or no_sign.")
     verdict_code: str | None
     pixel_verdict: str | None
+    stability: str | None
     model: str
     width: int | None
     height: int | None
