@@ -27,7 +27,7 @@ ASSETS = Path(__file__).parent / "assets"
 DEFAULT_BUNDLE = "lite_v1"
 # What `--profile` chooses from, the strongest last. A profile is usable when its bundle ships
 # and the backbone that the bundle borrows, if any, was added.
-PROFILES = {"default": DEFAULT_BUNDLE, "thorough": "thorough_v1"}
+PROFILES = {"default": DEFAULT_BUNDLE, "thorough": "thorough_v2"}
 CONFIG_FORMAT = 1
 
 # Parts of the config that change a finding; the hash of these keys the results in a store.
