@@ -8,6 +8,8 @@ The steps, in order; each goes on where it was interrupted:
     detector train run     CONFIG --cache DIR --run DIR [--init FILE_OR_BUNDLE]
     detector train finish  CONFIG --manifest M --corpus DIR --run DIR --bundle DIR
 
+`detector train average FIRST SECOND --run DIR` makes a run out of two, for `finish`.
+
 For a config of the "clip_tokens" design, `detector train heads CONFIG --cache DIR --run DIR` takes
 the place of `run`, after `teacher` looked at the whole and the native views.
 """
@@ -76,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
 
+    average = steps.add_parser("average", help="the mean of two networks' weights, as a new run")
+    average.add_argument("first", help="bundle or run that the second went on from")
+    average.add_argument("second", help="bundle or run")
+    average.add_argument("--run", required=True, help="folder of the new run, for `finish`")
+    average.add_argument("--share", type=float, default=0.5, help="of the second (%(default)s)")
+
     heads = steps.add_parser("heads", help="train heads on the teacher's features")
     _config_options(heads)
     _cache_options(heads)
@@ -138,6 +146,7 @@ def run(args: argparse.Namespace) -> int:
         "teacher": _teacher,
         "aligned": _aligned,
         "run": _run,
+        "average": _average,
         "heads": _heads,
         "soft": _soft,
         "families": _families,
@@ -284,6 +293,18 @@ def _run(args: argparse.Namespace) -> None:
     )
     plot_curves(Path(args.run) / "log.jsonl", Path(args.run) / "curves.png")
     print(weights)
+
+
+def _average(args: argparse.Namespace) -> None:
+    from safetensors.torch import save_file
+
+    from detector.train.average import average, weights_of
+
+    mixed = average(weights_of(args.first), weights_of(args.second), args.share)
+    folder = Path(args.run)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(mixed, folder / "ema.safetensors")
+    print(folder / "ema.safetensors")
 
 
 def _heads(args: argparse.Namespace) -> None:

@@ -1,0 +1,66 @@
+"""The mean of two sets of weights of one design, of which the second was trained on from the first.
+
+Between a network and what further training made of it, the weights in the middle often carry over
+to unseen sources better than either end: Wortsman et al., "Robust fine-tuning of zero-shot models"
+(CVPR 2022, arXiv 2109.01903).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from detector.errors import UsageError
+
+
+def weights_of(name: str | Path) -> dict[str, Tensor]:
+    """The weights of a run's folder (`ema.safetensors`), a bundle's folder, or a shipped bundle.
+
+    Raises:
+        UsageError: a run that is not complete.
+        BundleError: neither a run nor a bundle.
+    """
+    from safetensors.torch import load_file
+
+    from detector.weights import load_bundle
+
+    run = Path(name) / "ema.safetensors"
+    if run.is_file():
+        return load_file(run)
+    if (Path(name) / "state.safetensors").is_file():
+        raise UsageError(f"{name}: this run is not complete: go on with `detector train run`")
+    bundle = load_bundle(name)
+    return load_file(bundle.path / bundle.config["weights"]["file"])
+
+
+def average(
+    first: Mapping[str, Tensor], second: Mapping[str, Tensor], share: float
+) -> dict[str, Tensor]:
+    """(1 − share) · first + share · second.
+
+    Args:
+        first, second: weights by name. Where only the second has a hidden layer in its heads, the
+            first counts as one whose hidden layer says nothing, as at the start of such a run.
+        share: of the second, in [0, 1].
+
+    Raises:
+        UsageError: two different designs, or a share out of range.
+    """
+    if not 0 <= share <= 1:
+        raise UsageError(f"a share of {share} is not between 0 and 1")
+    mixed: dict[str, Tensor] = {}
+    for name, value in second.items():
+        hidden = name.startswith("heads.") and (".hidden." in name or name.endswith(".out.weight"))
+        if name not in first and hidden:
+            mixed[name] = value * share if name.endswith(".out.weight") else value
+        elif name not in first or first[name].shape != value.shape:
+            raise UsageError(f"weights of two designs: {name} is not the same in both")
+        elif value.is_floating_point():
+            mixed[name] = (1 - share) * first[name].to(value.dtype) + share * value
+        else:
+            mixed[name] = value
+    if lost := sorted(set(first) - set(mixed)):
+        raise UsageError(f"weights of two designs: only the first has {lost[0]}")
+    return mixed
