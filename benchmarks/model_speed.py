@@ -31,7 +31,6 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from skimage import data
 
 from detector import Detector
@@ -49,7 +48,7 @@ def plain_network(bundle: Bundle) -> TwoViewNet | None:
     net = build_network(bundle.config["architecture"])
     if not isinstance(net, TwoViewNet):
         return None
-    net.load_state_dict(load_file(bundle.path / bundle.config["weights"]["file"]))
+    net.load_state_dict(bundle.tensors())
     return net.eval()
 
 

@@ -22,12 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from detector.metrics import auc, tpr_at_fpr
 from detector.model import TwoViewNet, to_tensor
 from detector.tower import TokenNet
 from detector.train.cache import CropCache
 from detector.train.config import TrainConfig, read_config
-from detector.train.heads import TokenData, draw_weights, judge_head, train_head
+from detector.train.heads import TokenData, draw_weights, figures, judge_head, train_head
 from detector.train.teacher import TokenFiles
 from detector.weights import Bundle, load_bundle
 
@@ -59,11 +58,10 @@ def main() -> None:
 
     data = token_data(features, cache, rows, held, config)
     labels, paired = data.labels[data.held_out].numpy().astype(np.int64), data.paired[held]
-    found: dict[str, Any] = {"own head": figures(own[held], labels, paired)}
+    found: dict[str, Any] = {"own head": figures(labels, own[held], paired)}
     for name, hidden in (("new linear head", 0), ("new hidden head", 64)):
-        net = TokenNet(hidden=hidden, members=1, views=("whole",), width=1)
-        net.heads["whole"] = type(net.heads["whole"])(features.shape[1], hidden, 1)
         torch.manual_seed(config.seed)
+        net = TokenNet((1,), hidden=hidden, members=1, views=("whole",), width=features.shape[1])
         single = replace(config, head=replace(config.head, hidden=hidden, members=1))
         train_head(net, "whole", data, single)
         found[name] = judge_head(net, "whole", data)
@@ -71,7 +69,7 @@ def main() -> None:
     net = heads_of(teacher)
     with torch.inference_mode():
         for name, seen in (("predicted tokens", predicted), ("true tokens", tokens[held])):
-            found[name] = figures(net.heads["whole"](seen).numpy(), labels, paired)
+            found[name] = figures(labels, net.heads["whole"](seen).numpy(), paired)
     result = {
         "command": "python -m benchmarks.student_features --cache CACHE --config "
         f"datasets/web-corpus/{given.config.name} --heads {teacher.id} --model {student.id} "
@@ -140,26 +138,12 @@ def ridge(features: Tensor, tokens: Tensor, held: Tensor) -> tuple[Tensor, float
 
 def heads_of(bundle: Bundle) -> TokenNet:
     """The bundle's heads without their tower."""
-    from safetensors.torch import load_file
-
     from detector.designs import build_network
 
     net = build_network(bundle.config["architecture"])
     assert isinstance(net, TokenNet)
-    net.load_state_dict(load_file(bundle.path / bundle.config["weights"]["file"]))
+    net.load_state_dict(bundle.tensors())
     return net.float().eval()
-
-
-def figures(
-    scores: NDArray[np.float32], labels: NDArray[np.int64], paired: NDArray[np.bool_]
-) -> dict[str, float]:
-    """AUC, TPR at 5 % FPR, and AUC on matched content."""
-    found = {
-        "auc": auc(labels, scores),
-        "tpr_at_5": tpr_at_fpr(labels, scores, 0.05),
-        "auc_matched": auc(labels[paired], scores[paired]),
-    }
-    return {name: round(float(value), 4) for name, value in found.items()}
 
 
 if __name__ == "__main__":

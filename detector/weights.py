@@ -21,6 +21,8 @@ from detector.errors import BundleError
 from detector.preprocess import PreprocessConfig
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from detector.designs import Network
 
 ASSETS = Path(__file__).parent / "assets"
@@ -124,16 +126,13 @@ class Bundle:
         """Whether the backbone, if any, was added."""
         return not self.backbone or is_added(self.backbone)
 
-    def build_model(self) -> Network:
-        """The network with its weights, ready for inference. Loads torch.
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights by name, after their sha256 was checked. Loads torch.
 
         Raises:
-            BundleError: the weights are missing, altered, or do not fit the architecture, or
-                the backbone was not added.
+            BundleError: the weights are missing or altered.
         """
         from safetensors.torch import load
-
-        from detector.designs import build_network
 
         file = self.path / self.config["weights"]["file"]
         try:
@@ -147,10 +146,23 @@ class Bundle:
                 f"{self.config['weights']['sha256'][:16]}…: the weights were altered or belong "
                 "to another version; reinstall the bundle"
             )
+        return load(data)
+
+    def build_model(self) -> Network:
+        """The network with its weights, ready for inference. Loads torch.
+
+        Raises:
+            BundleError: the weights are missing, altered, or do not fit the architecture, or
+                the backbone was not added.
+        """
+        from detector.designs import build_network
+
+        tensors = self.tensors()
         net = build_network(self.config["architecture"])
         try:
-            net.load_state_dict(load(data))
+            net.load_state_dict(tensors)
         except RuntimeError as error:
+            file = self.path / self.config["weights"]["file"]
             raise BundleError(f"{file}: weights do not fit the architecture: {error}") from error
         return self._ready(net)
 

@@ -23,7 +23,7 @@ def made(hidden: int, seed: int) -> TwoViewNet:
     return net
 
 
-def test_the_mean_lies_between(tmp_path: Path) -> None:
+def test_the_mean_lies_between() -> None:
     first, second = made(0, 1).state_dict(), made(0, 2).state_dict()
     mixed = average(first, second, 0.25)
     for name, value in mixed.items():

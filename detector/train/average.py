@@ -13,6 +13,8 @@ from pathlib import Path
 from torch import Tensor
 
 from detector.errors import UsageError
+from detector.train.initial import is_hidden
+from detector.weights import load_bundle
 
 
 def weights_of(name: str | Path) -> dict[str, Tensor]:
@@ -20,19 +22,16 @@ def weights_of(name: str | Path) -> dict[str, Tensor]:
 
     Raises:
         UsageError: a run that is not complete.
-        BundleError: neither a run nor a bundle.
+        BundleError: neither a run nor a bundle, or one whose weights were altered.
     """
     from safetensors.torch import load_file
-
-    from detector.weights import load_bundle
 
     run = Path(name) / "ema.safetensors"
     if run.is_file():
         return load_file(run)
     if (Path(name) / "state.safetensors").is_file():
         raise UsageError(f"{name}: this run is not complete: go on with `detector train run`")
-    bundle = load_bundle(name)
-    return load_file(bundle.path / bundle.config["weights"]["file"])
+    return load_bundle(name).tensors()
 
 
 def average(
@@ -52,8 +51,7 @@ def average(
         raise UsageError(f"a share of {share} is not between 0 and 1")
     mixed: dict[str, Tensor] = {}
     for name, value in second.items():
-        hidden = name.startswith("heads.") and (".hidden." in name or name.endswith(".out.weight"))
-        if name not in first and hidden:
+        if name not in first and is_hidden(name):
             mixed[name] = value * share if name.endswith(".out.weight") else value
         elif name not in first or first[name].shape != value.shape:
             raise UsageError(f"weights of two designs: {name} is not the same in both")

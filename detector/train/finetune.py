@@ -151,10 +151,10 @@ def finetune(
 
 def _save(bundle: Bundle, detector: Detector, folder: Path) -> Path:
     """The shipped tensors with the new heads; norms were folded in memory, not on disk."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     file = folder / "model.safetensors"
-    tensors = load_file(bundle.path / bundle.config["weights"]["file"])
+    tensors = bundle.tensors()
     for key, value in detector.net.heads.state_dict().items():
         old = tensors[f"heads.{key}"]
         tensors[f"heads.{key}"] = value.to(old.dtype).contiguous()

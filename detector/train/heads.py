@@ -193,7 +193,14 @@ def judge_head(net: TokenNet, view: str, data: TokenData) -> dict[str, float]:
     scores = net.heads[view](data.features[data.held_out]).numpy()
     labels = data.labels[data.held_out].numpy().astype(np.int64)
     paired = data.paired[data.held_out.numpy()]
-    figures = {"auc": auc(labels, scores), "tpr_at_5": tpr_at_fpr(labels, scores, 0.05)}
+    return figures(labels, scores, paired)
+
+
+def figures(
+    labels: NDArray[np.int64], scores: NDArray[np.float32], paired: NDArray[np.bool_]
+) -> dict[str, float]:
+    """AUC, TPR at 5 % FPR and, where `paired` images are of both classes, AUC on them alone."""
+    found = {"auc": auc(labels, scores), "tpr_at_5": tpr_at_fpr(labels, scores, 0.05)}
     if len(set(labels[paired].tolist())) == 2:
-        figures["auc_matched"] = auc(labels[paired], scores[paired])
-    return {name: round(float(value), 4) for name, value in figures.items()}
+        found["auc_matched"] = auc(labels[paired], scores[paired])
+    return {name: round(float(value), 4) for name, value in found.items()}

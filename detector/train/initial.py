@@ -132,16 +132,13 @@ def start_from_bundle(net: Net, source: str | Path) -> Net:
     Raises:
         UsageError: no such bundle, or one of another design.
     """
-    from safetensors.torch import load_file
-
     try:
-        bundle = load_bundle(source)
+        tensors = load_bundle(source).tensors()
     except BundleError as error:
         raise UsageError(f"--init {source}: {error}") from error
-    tensors = load_file(bundle.path / bundle.config["weights"]["file"])
     expected = net.state_dict()
     odd = [k for k, v in tensors.items() if k not in expected or expected[k].shape != v.shape]
-    lacking = [k for k in expected if k not in tensors and not _is_hidden(k)]
+    lacking = [k for k in expected if k not in tensors and not is_hidden(k)]
     if odd or lacking:
         names = ", ".join((odd + lacking)[:4])
         raise UsageError(f"--init {source}: other tensors than this design's: {names}")
@@ -149,5 +146,6 @@ def start_from_bundle(net: Net, source: str | Path) -> Net:
     return net
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a tensor is of a head's hidden layer, which begins with no say."""
     return ".hidden." in name or ".out." in name
