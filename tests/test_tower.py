@@ -207,6 +207,44 @@ def test_tokens_of_some_layers_say_which_and_refuse_others(looked_at: CropCache)
         files.features((2, 3))
 
 
+def test_what_the_tower_has_looked_at_is_kept_and_only_the_rest_is_looked_at(
+    looked_at: CropCache,
+) -> None:
+    files = TokenFiles(looked_at.folder, "web_whole")
+    looks: list[int] = []
+
+    class Counting:
+        def tokens(self, views: np.ndarray, layers: tuple[int, ...]) -> torch.Tensor:
+            looks.append(len(views))
+            found = (
+                views[:, 0, 0, :1].astype(np.float32)[:, :, None]
+                + np.arange(3 * len(layers))[None, :, None]
+            )
+            return torch.from_numpy(np.repeat(found, WIDTH, 2))
+
+    def look(rows: list[int], layers: tuple[int, ...]) -> None:
+        looks.clear()
+        cache_tokens(
+            Counting(), looked_at, np.array(rows), view="web_whole", layers=layers, batch=4
+        )
+
+    look(list(range(10, 20)), (1, 2))
+    assert sum(looks) == 10
+    first = files.read()[1].copy()
+    look([19, 30, 12, 31, 32], (1, 2))
+    assert sum(looks) == 3
+    rows, tokens = files.read()
+    assert rows.tolist() == [*range(10, 20), 30, 31, 32]
+    np.testing.assert_array_equal(tokens[:10], first)
+    look([31], (2,))  # fewer layers: taken from what is there
+    assert not looks
+    assert files.layers == (2,)
+    np.testing.assert_array_equal(files.read()[1][:10], first[:, 3:])
+    look([31, 40], (1, 2))  # more layers than were kept: anew
+    assert sum(looks) == 2
+    assert files.read()[0].tolist() == [31, 40]
+
+
 def test_validation_sources_may_come_first_for_the_tower(looked_at: CropCache) -> None:
     rows = capped_rows(looked_at, 4, first=("s1", "s5"))
     sources = [looked_at.index[row]["source"] for row in rows]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,13 +15,14 @@ from detector import Detector
 from detector.corpus.samples import Sample
 from detector.errors import CorpusError, UsageError
 from detector.model import TwoViewNet
-from detector.train.cache import CropCache, build_cache, sample_views
+from detector.train.cache import CropCache, build_cache, lengthen, sample_views, teachers_cut
 from detector.train.config import OptimConfig, TrainConfig, read_config
 from detector.train.curves import plot_curves
 from detector.train.finish import finish, fit_fusion
 from detector.train.initial import our_name, start_from_lite0
 from detector.train.loop import TeacherFeatures, rate_at, softened, train
 from detector.train.sampler import Drawn, Sampler
+from detector.train.soft import read_soft_targets
 from tests import files
 
 
@@ -69,6 +71,38 @@ def test_a_cache_holds_every_view_of_every_sample(cache: CropCache) -> None:
         assert array[cache.usable].reshape(52, -1).max(1).min() > 0
 
 
+def test_a_cache_of_fewer_samples_grows_and_keeps_its_rows(tmp_path: Path) -> None:
+    samples = made_samples()
+    build_cache(samples[:20], tmp_path, workers=1)
+    before = CropCache.open(tmp_path)
+    kept = {name: np.array(array) for name, array in before.arrays.items()}
+    np.save(tmp_path / "soft_whole.npy", np.full(20, 0.5, np.float32))
+    looks: list[tuple[int, int]] = []
+    build_cache(samples, tmp_path, workers=1, progress=lambda *done: looks.append(done))
+    assert len(looks) == len(samples) - 20  # nothing is decoded twice
+    grown = CropCache.open(tmp_path)
+    assert grown.index[:20] == before.index
+    assert {item["key"] for item in grown.index} == {sample.key for sample in samples}
+    assert grown.usable.all()
+    for name, array in grown.arrays.items():
+        np.testing.assert_array_equal(array[:20], kept[name])
+        assert array[20:].reshape(len(samples) - 20, -1).max(1).min() > 0
+    soft = read_soft_targets(grown)["whole"]
+    assert soft.shape == (len(samples),)
+    assert np.isnan(soft[20:]).all()
+    with pytest.raises(CorpusError, match="cannot grow"):
+        lengthen(written_by_hand(tmp_path / "other.npy"), 99)
+
+
+def written_by_hand(path: Path) -> Path:
+    """An array whose header has no room for more rows."""
+    header = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,)}\n"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode())
+    with path.open("ab") as out:
+        out.write(bytes(2))
+    return path
+
+
 def test_the_same_file_always_gives_the_same_views() -> None:
     first, second = (sample_views(picture(1, 7), "key") for _ in range(2))
     for name, pixels in first.items():
@@ -94,6 +128,31 @@ def test_a_batch_depends_on_seed_and_step_alone_and_is_balanced(cache: CropCache
         assert drawn.pixels.shape == (4, 64, 64, 3)
         assert drawn.labels.mean() == 0.5
         assert drawn.clean is None
+
+
+def test_views_cut_as_taught_are_the_teachers_and_say_which(cache: CropCache) -> None:
+    config = small_config()
+    taught = replace(config, data=replace(config.data, as_taught=1.0, web=0.5))
+    gentle = Sampler(cache, replace(taught, optim=replace(taught.optim, gentle=0.0, ramp=1.0)))
+    batch = gentle.batch(0, 0.0)  # no degradation: views are only mirrored
+    for view, drawn in batch.items():
+        assert set(drawn.arrays) <= {view, f"web_{view}"}
+        for pixels, row, name in zip(drawn.pixels, drawn.rows, drawn.arrays, strict=True):
+            seen = teachers_cut(cache.arrays[name][row], name, 64)
+            assert any(np.array_equal(pixels, form) for form in (seen, seen[:, ::-1]))
+    free = Sampler(cache, config)
+    crops = {name for step in range(9) for name in free.batch(step, 0.0)["native"].arrays}
+    assert crops == {"native", "web_native", ""}  # second crops are nobody's
+
+
+def test_a_teacher_finds_each_view_by_the_array_it_was_cut_from() -> None:
+    teacher = TeacherFeatures(
+        {"whole": np.array([0, -1, 1]), "native": np.array([-1, 2, -1])},
+        np.zeros((3, 4), np.float16),
+    )
+    views, labels = np.zeros((4, 8, 8, 3), np.uint8), np.zeros(4, np.float32)
+    drawn = Drawn(views, labels, np.array([2, 1, 1, 0]), ("whole", "native", "", "web_native"))
+    assert teacher.of(drawn).tolist() == [1, 2, -1, -1]
 
 
 def test_caps_bound_what_a_source_gives(cache: CropCache) -> None:
@@ -132,9 +191,9 @@ def test_a_run_that_stopped_goes_on_to_the_same_end(cache: CropCache, tmp_path: 
 
 def test_a_run_learns_logs_and_draws_its_curves(cache: CropCache, tmp_path: Path) -> None:
     teacher = TeacherFeatures(
-        np.arange(53), np.random.default_rng(0).normal(size=(53, 5)).astype(np.float16)
+        {"whole": np.arange(53)}, np.random.default_rng(0).normal(size=(53, 5)).astype(np.float16)
     )
-    config = small_config(steps=4, distil=0.5)
+    config = small_config(steps=4, distil=0.5, labels=0.5)
     train(cache, config, TwoViewNet(), tmp_path, teacher=teacher, validation_rows=6)
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [0, 1, 2, 3]
@@ -224,7 +283,7 @@ def test_an_option_is_changed_from_the_command_line(tmp_path: Path) -> None:
 def test_soft_targets_move_labels_only_where_there_are_any() -> None:
     views = np.zeros((2, 8, 8, 3), np.uint8)
     labels, rows = np.array([0, 1], np.float32), np.array([0, 1])
-    drawn = Drawn(views, labels, rows)
+    drawn = Drawn(views, labels, rows, ("whole",) * len(rows))
     batch = {"whole": drawn, "native": drawn}
     mixed = softened(batch, {"whole": np.array([0.4, np.nan], np.float32)}, 0.5)
     assert mixed["whole"].labels.tolist() == pytest.approx([0.2, 1.0])

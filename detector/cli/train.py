@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     teacher.add_argument(
         "--first", metavar="CONFIG", help="begin with the validation sources of this config"
     )
-    teacher.add_argument("--most", type=int, help="stop after this many images")
+    teacher.add_argument("--only", metavar="MANIFEST", help="new images of its sources only")
+    teacher.add_argument("--most", type=int, help="look at no more than this many images")
     teacher.add_argument("--cap", type=int, default=300, help="most images a source and class")
 
     aligned = steps.add_parser("aligned", help="keep reconstructions of real crops, for pairs")
@@ -135,7 +136,12 @@ def _cache_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _corpus_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--manifest", required=True, help="the corpus manifest")
+    parser.add_argument(
+        "--manifest",
+        action="append",
+        required=True,
+        help="a corpus manifest; may be given more than once",
+    )
     parser.add_argument("--corpus", required=True, help="folder that `corpus build` made")
 
 
@@ -171,8 +177,12 @@ def _samples(args: argparse.Namespace, split: str | None) -> list[Sample]:
     from detector.corpus.manifest import read_manifest
     from detector.corpus.samples import manifest_samples
 
-    manifest = read_manifest(args.manifest)
-    return manifest_samples(manifest, args.corpus, split, allow_missing=True)
+    manifests = [read_manifest(file) for file in args.manifest]
+    return [
+        sample
+        for manifest in manifests
+        for sample in manifest_samples(manifest, args.corpus, split, allow_missing=True)
+    ]
 
 
 class _Progress:
@@ -224,6 +234,7 @@ def _cache(args: argparse.Namespace) -> None:
 
 
 def _teacher(args: argparse.Namespace) -> None:
+    from detector.corpus.manifest import read_manifest
     from detector.tower import LAYERS, Tower, read_tower
     from detector.train.cache import CropCache
     from detector.train.config import read_config
@@ -233,7 +244,11 @@ def _teacher(args: argparse.Namespace) -> None:
     cache = CropCache.open(args.cache)
     tower = Tower(read_tower(args.onnx))
     first = read_config(args.first).validation if args.first else ()
-    rows = capped_rows(cache, args.cap, view=args.view, first=first)[: args.most]
+    rows = capped_rows(cache, args.cap, view=args.view, first=first)
+    if args.only:
+        sources = set(read_manifest(args.only).sources())
+        rows = rows[[cache.index[row]["source"] in sources for row in rows]]
+    rows = rows[: args.most]
     shown = _Progress("teacher")
     layers = args.layers or LAYERS
     cache_tokens(tower, cache, rows, view=args.view, layers=layers, progress=shown)
@@ -270,7 +285,9 @@ def _run(args: argparse.Namespace) -> None:
     if isinstance(net, TokenNet):
         raise UsageError(f"{args.config}: {config.design} trains with: detector train heads")
     net = start(net, args.init)
-    teacher = distilled_features(cache) if config.optim.distil > 0 else None
+    teacher = None
+    if config.optim.distil > 0:
+        teacher = distilled_features(cache, config.optim, config.views)
     soft = read_soft_targets(cache) if config.optim.soft > 0 else {}
     aligned = Reconstructions.open(cache) if config.data.aligned > 0 else None
     shown = _Progress("steps")
@@ -359,8 +376,10 @@ def _finish(args: argparse.Namespace) -> None:
     from detector.train.finish import finish
 
     config = read_config(args.config, args.set)
+    first, *others = [read_manifest(file).sha256 for file in args.manifest]
     training = {
-        "manifest_sha256": read_manifest(args.manifest).sha256,
+        "manifest_sha256": first,
+        **({"other_manifests_sha256": others} if others else {}),
         # Folders of the machine that trained say nothing to anyone else.
         "command": f"detector train finish {Path(args.config).name} --manifest MANIFEST "
         "--corpus CORPUS --run RUN --bundle BUNDLE",

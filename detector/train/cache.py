@@ -11,12 +11,15 @@ memory-mapped uint8 arrays of side `SIDE`:
 If wanted, also `detail.npy` and `web_detail.npy` (N, 2, 224, 224, 3): crops of the image shrunk
 to a short side of 448 pixels, the two most textured ones, as a bundle cuts them.
 
-`index.json` says what each row is. A cache that was interrupted goes on where it stopped.
+`index.json` says what each row is. A cache that was interrupted goes on where it stopped, and
+one of fewer samples grows: its rows, and what is kept beside them, stay as they are.
 """
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,10 +94,11 @@ class CropCache:
     def made(self, view: str) -> NDArray[np.bool_]:
         """(N,) which samples have this kind of view, clean or treated."""
         file = self.folder / _done_name((view.removeprefix("web_"),))
-        if not file.is_file():
-            return np.zeros(len(self.index), bool)
-        done: NDArray[np.bool_] = np.load(file) == 1
-        return done
+        made = np.zeros(len(self.index), bool)
+        if file.is_file():
+            done = np.load(file) == 1
+            made[: len(done)] = done  # detail views may be those of a smaller cache
+        return made
 
 
 def _names(kinds: tuple[str, ...]) -> list[str]:
@@ -169,6 +173,22 @@ def _cache_one(task: tuple[int, Sample], *, folder: Path, kinds: tuple[str, ...]
     return ""
 
 
+def teachers_cut(stored: Pixels, name: str, side: int) -> Pixels:
+    """What a teacher sees of a stored view: the whole one resized, the middle of the first crop.
+
+    Args:
+        stored: one row of the array `name`.
+        side: of the cut, in pixels.
+
+    Returns:
+        (side, side, 3) uint8 RGB.
+    """
+    if name.endswith("whole"):
+        return np.asarray(cv2.resize(stored, (side, side), interpolation=cv2.INTER_AREA), np.uint8)
+    edge = (stored.shape[1] - side) // 2  # 0 for detail crops
+    return stored[0, edge : edge + side, edge : edge + side]
+
+
 def build_cache(
     samples: Sequence[Sample],
     folder: str | Path,
@@ -192,13 +212,8 @@ def build_cache(
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    ordered = list(samples)
-    random.Random(seed).shuffle(ordered)
-    index = [
-        {"key": s.key, "label": s.label, "source": s.source, "generator": s.generator,
-         "kind": s.kind, "split": s.split, "pair": s.pair}
-        for s in ordered
-    ]  # fmt: skip
+    ordered = _ordered(path, samples, seed)
+    index = [_described(sample) for sample in ordered]
     file = path / _done_name(kinds)
     done = _resume(path, index, kinds)
     failed: dict[str, str] = {}
@@ -216,26 +231,72 @@ def build_cache(
     return failed
 
 
+def _described(sample: Sample) -> dict[str, Any]:
+    """What the index says of a sample."""
+    names = ("key", "label", "source", "generator", "kind", "split", "pair")
+    return {name: getattr(sample, name) for name in names}
+
+
+def _old_index(path: Path) -> list[dict[str, Any]]:
+    """The index of the cache that is there; empty when there is none."""
+    file = path / "index.json"
+    return list(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else []
+
+
+def _ordered(path: Path, samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """The samples shuffled, those that a cache holds already first and in its order."""
+    shuffled = list(samples)
+    random.Random(seed).shuffle(shuffled)
+    place = {item["key"]: row for row, item in enumerate(_old_index(path))}
+    return sorted(shuffled, key=lambda sample: place.get(sample.key, len(place)))  # stable
+
+
 def _resume(path: Path, index: list[dict[str, Any]], kinds: tuple[str, ...]) -> NDArray[np.uint8]:
-    """State of each row (0 to do, 1 done, 2 failed) of an earlier run for the same samples."""
-    old, file = path / "index.json", path / _done_name(kinds)
-    same = old.is_file() and json.loads(old.read_text(encoding="utf-8")) == index
-    if same and file.is_file():
-        state: NDArray[np.uint8] = np.load(file)
-        return state
-    if not same and kinds != KINDS:
+    """State of each row (0 to do, 1 done, 2 failed): of an earlier run, then of new samples."""
+    old, file = _old_index(path), path / _done_name(kinds)
+    grows = bool(old) and index[: len(old)] == old
+    if not grows and kinds != KINDS:
         raise CorpusError(
             f"{path}: no crop cache of these samples; make one without --detail first"
         )
     for name in _names(kinds):
-        shape = (len(index), *SHAPES[name.removeprefix("web_")])
-        np.lib.format.open_memmap(
-            path / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape
-        ).flush()
-    done = np.zeros(len(index), np.uint8)
-    np.save(file, done)
-    if not same:
+        shape, array = (len(index), *SHAPES[name.removeprefix("web_")]), path / f"{name}.npy"
+        if grows and array.is_file():
+            lengthen(array, len(index))
+        else:
+            np.lib.format.open_memmap(array, mode="w+", dtype=np.uint8, shape=shape).flush()
+    if not grows:
         # Other samples than before: what was added to the old rows says nothing of the new ones.
         (path / _done_name(("detail",))).unlink(missing_ok=True)
-        old.write_text(json.dumps(index), encoding="utf-8")
+    (path / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    known: NDArray[np.uint8] = np.load(file) if grows and file.is_file() else np.zeros(0, np.uint8)
+    done = np.pad(known, (0, len(index) - len(known)))
+    np.save(file, done)
     return done
+
+
+def lengthen(file: Path, rows: int) -> None:
+    """Give an array on disk more rows, in place; the new ones are zeros.
+
+    NumPy leaves room in the header of a .npy file for a first axis that grows.
+
+    Raises:
+        CorpusError: the header has no room, as some other program wrote it.
+    """
+    array = np.load(file, mmap_mode="r")
+    if array.shape[0] >= rows:
+        return
+    shape = (rows, *array.shape[1:])
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"shape": shape, "fortran_order": False, "descr": array.dtype.str}
+    )
+    with file.open("r+b") as out:
+        version = np.lib.format.read_magic(out)
+        if version == (1, 0):
+            np.lib.format.read_array_header_1_0(out)
+        if version != (1, 0) or out.tell() != len(header.getvalue()):
+            raise CorpusError(f"{file}: cannot grow; remove the folder and make the cache anew")
+        out.seek(0)
+        out.write(header.getvalue())
+        out.truncate(len(header.getvalue()) + math.prod(shape) * array.dtype.itemsize)

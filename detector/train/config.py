@@ -28,6 +28,8 @@ class DataConfig:
             number of samples to the power 1 − evenness.
         pair_weight: factor on the weight of sources that hold both classes of one subject.
         web: share of the views that are cut after a platform's treatment of the whole image.
+        as_taught: share of the views that are cut as the teacher saw them: the whole view resized
+            to the run's size, the middle of the first native crop. The others are cut at random.
         aligned: share of the native views that are pairs of a real crop and its reconstruction,
             see `detector.train.aligned`.
     """
@@ -36,6 +38,7 @@ class DataConfig:
     evenness: float = 0.5
     pair_weight: float = 2.0
     web: float = 0.5
+    as_taught: float = 0.0
     aligned: float = 0.0
 
 
@@ -56,7 +59,11 @@ class OptimConfig:
         gentle: strength of the degradations at the first step.
         smoothing: label smoothing.
         frozen_blocks: first blocks of the trunk that keep their initial weights.
+        labels: weight of the losses of the heads against the labels.
         distil: weight of the loss against a teacher's features, where there are any.
+        distil_layers, distil_patches: which of them: the class tokens of these layers, with mean
+            and deviation of the patch tokens if wanted.
+        distil_components: principal components that stand for them; 0 for the tokens themselves.
         soft: share of the soft targets in the labels, where there are any; see
             `detector.train.soft`.
         consistency: weight of the loss between what the network says of a degraded view and of
@@ -76,7 +83,11 @@ class OptimConfig:
     gentle: float = 0.4
     smoothing: float = 0.02
     frozen_blocks: int = 0
+    labels: float = 1.0
     distil: float = 0.0
+    distil_layers: tuple[int, ...] = (8, 10, 12)
+    distil_patches: bool = False
+    distil_components: int = 0
     soft: float = 0.0
     consistency: float = 0.0
 

@@ -2,7 +2,7 @@
 
 Half of every step's views are whole, half native, or all are native for a design that looks at
 nothing else. A binary cross-entropy teaches each head; where a teacher's features are at hand,
-the trunk also learns to predict them from whole views; and a consistency loss, where it is wanted,
+the trunk also learns to predict them; and a consistency loss, where it is wanted,
 asks for the same answer before and after degradation. The averaged weights (EMA) are what ships.
 Every `SAVE_EVERY` steps the whole state goes to disk as safetensors, and the same command goes
 on from there.
@@ -42,21 +42,24 @@ Trainable = TwoViewNet | TraceNet
 
 @dataclass(frozen=True)
 class TeacherFeatures:
-    """What a teacher said of the clean whole view of some rows of a cache.
+    """What a teacher said of some views of a cache.
 
     Attributes:
-        rows: (M,) rows of the cache.
+        places: for each of the cache's arrays that it knows, (rows of the cache,) positions in
+            `values`, −1 where it said nothing.
         values: (M, D) float16, standardised by column.
     """
 
-    rows: NDArray[np.int64]
+    places: Mapping[str, NDArray[np.int64]]
     values: NDArray[np.float16]
 
-    def lookup(self, size: int) -> NDArray[np.int64]:
-        """(size,) position of each cache row in `values`, −1 where the teacher said nothing."""
-        places = np.full(size, -1, np.int64)
-        places[self.rows] = np.arange(len(self.rows))
-        return places
+    def of(self, drawn: Drawn) -> NDArray[np.int64]:
+        """(N,) positions in `values` of what it said of these views, −1 for nothing."""
+        at = [
+            self.places[name][row] if name in self.places else -1
+            for name, row in zip(drawn.arrays, drawn.rows, strict=True)
+        ]
+        return np.array(at, np.int64)
 
 
 def rate_at(step: int, optim: OptimConfig) -> float:
@@ -76,9 +79,14 @@ def freeze(net: TwoViewNet, blocks: int) -> None:
     for block in net.blocks:
         block.depthwise.weight.requires_grad_(False)  # type: ignore[union-attr]
     if blocks:
-        for part in (net.stem, net.stem_norm, *net.blocks[:blocks]):
+        for part in frozen_parts(net, blocks):
             for parameter in part.parameters():
                 parameter.requires_grad_(False)
+
+
+def frozen_parts(net: TwoViewNet, blocks: int) -> list[nn.Module]:
+    """The stem and the first blocks, when any are to be frozen."""
+    return [net.stem, net.stem_norm, *net.blocks[:blocks]] if blocks else []
 
 
 def optimizer_for(net: nn.Module, optim: OptimConfig) -> torch.optim.AdamW:
@@ -120,7 +128,7 @@ def step_loss(
     """The loss of one step and its parts.
 
     Args:
-        targets: (N, D) teacher's features of the whole views, or None.
+        targets: (N, D) teacher's features of the drawn views, kind by kind, or None.
         known: (N,) bool, where the teacher said anything.
     """
     net = model.net
@@ -130,23 +138,25 @@ def step_loss(
     dropped = F.dropout(features, net.dropout, net.training)
     parts: dict[str, float] = {}
     total = features.new_zeros(())
+    learnt: list[Tensor] = []
     first = 0
     for view, drawn in batch.items():
         count, forms_of = len(drawn.rows), len(_forms(drawn))
         rows = slice(first, first + count * forms_of)
         first = rows.stop
+        # The degraded views come before the clean ones, if there are both.
+        learnt.append(features[rows][:count])
         truth = torch.from_numpy(drawn.labels) * (1 - 2 * optim.smoothing) + optim.smoothing
         logits = net.heads[view](dropped[rows]).squeeze(1).view(forms_of, count)
         loss = F.binary_cross_entropy_with_logits(logits, truth.expand_as(logits))
         parts[view] = loss.item()
-        total = total + loss
+        total = total + optim.labels * loss
         if forms_of == 2:
             apart = disagreement(logits[0], logits[1])
             parts[f"{view}_apart"] = apart.item()
             total = total + optim.consistency * apart
     if targets is not None and known is not None and model.distil is not None and known.any():
-        # Whole views come first, and the degraded ones of them before the clean ones.
-        predicted = model.distil(features[: len(known)])[known]
+        predicted = model.distil(torch.cat(learnt))[known]
         loss = F.smooth_l1_loss(predicted, targets[known])
         parts["distil"] = loss.item()
         total = total + optim.distil * loss
@@ -233,7 +243,6 @@ def train(
         raise CorpusError(f"{cache.folder}: nothing to train on after holding out validation")
     if optim.distil <= 0 or "whole" not in config.views:
         teacher = None
-    places = None if teacher is None else teacher.lookup(len(cache.index))
     model = Trainee(net, 0 if teacher is None else teacher.values.shape[1])
     model.to(memory_format=torch.channels_last)
     if isinstance(net, TwoViewNet):
@@ -247,9 +256,12 @@ def train(
         for step, batch in sampler.batches(first, optim.steps):
             for group in optimizer.param_groups:
                 group["lr"] = group["peak"] * rate_at(step, optim)
-            targets, known = teacher_targets(teacher, places, batch)
+            targets, known = teacher_targets(teacher, batch)
             batch = softened(batch, soft, optim.soft)
             model.train()
+            if isinstance(net, TwoViewNet):
+                for part in frozen_parts(net, optim.frozen_blocks):
+                    part.eval()  # their norms' statistics are frozen as well
             loss, parts = step_loss(model, batch, targets, known, optim)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
@@ -291,12 +303,12 @@ def validation_sample(cache: CropCache, config: TrainConfig, most: int) -> NDArr
 
 
 def teacher_targets(
-    teacher: TeacherFeatures | None, places: NDArray[np.int64] | None, batch: Batch
+    teacher: TeacherFeatures | None, batch: Batch
 ) -> tuple[Tensor | None, Tensor | None]:
-    """The teacher's features of a batch's whole views, and where it has any."""
-    if teacher is None or places is None:
+    """The teacher's features of a batch's views, kind by kind, and where it has any."""
+    if teacher is None:
         return None, None
-    found = places[batch["whole"].rows]
+    found = np.concatenate([teacher.of(drawn) for drawn in batch.values()])
     values = teacher.values[np.maximum(found, 0)].astype(np.float32)
     return torch.from_numpy(values), torch.from_numpy(found >= 0)
 

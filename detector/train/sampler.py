@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from detector.augment import degrade, flip_and_cut
 from detector.train.aligned import Pair, Reconstructions
-from detector.train.cache import CROPS, CropCache
+from detector.train.cache import CROPS, CropCache, teachers_cut
 from detector.train.config import TrainConfig
 
 Pixels = NDArray[np.uint8]
@@ -27,13 +27,16 @@ class Drawn:
     Attributes:
         pixels: (N, S, S, 3) uint8 RGB.
         labels: (N,) float32, 0 real, 1 generated.
-        rows: (N,) rows of the cache, for what a teacher said of them.
+        rows: (N,) rows of the cache.
+        arrays: N names of the cache's arrays that the views were cut from, for what a teacher said
+            of them; "" for a crop that no teacher looks at.
         clean: (N, S, S, 3) uint8 RGB, the same views before degradation; None when not wanted.
     """
 
     pixels: Pixels
     labels: NDArray[np.float32]
     rows: NDArray[np.int64]
+    arrays: tuple[str, ...]
     clean: Pixels | None = None
 
 
@@ -94,11 +97,12 @@ class Sampler:
         pairs = self._pairs(count, rng) if view == "native" else []
         labels = [i % 2 for i in range(count)]
         rows = [self._draw(label, rng) for label in labels[2 * len(pairs) :]]
-        halves = (half for pair in pairs for half in pair.halves())
+        halves = ((pixels, "", chance) for pair in pairs for pixels, chance in pair.halves())
         # One at a time: a view's draws follow those of the view before it.
-        others = ((self._stored(row, view, rng), rng) for row in rows)
-        cuts, pixels = [], []
-        for stored, chance in chain(halves, others):
+        others = ((*self._stored(row, view, rng), rng) for row in rows)
+        cuts, pixels, names = [], [], []
+        for stored, name, chance in chain(halves, others):
+            names.append(name)
             cuts.append(flip_and_cut(stored, self.side, chance))
             pixels.append(degrade(cuts[-1], self.config.degradations, strength, chance))
         known = [row for pair in pairs for row in (pair.row, pair.row)] + rows
@@ -106,6 +110,7 @@ class Sampler:
             np.stack(pixels),
             np.array(labels, np.float32),
             np.array(known, np.int64),
+            tuple(names),
             np.stack(cuts) if self.config.optim.consistency > 0 else None,
         )
 
@@ -131,11 +136,19 @@ class Sampler:
         source = rng.choices(self.rows[label], self.weights[label])[0]
         return rng.choice(source)
 
-    def _stored(self, row: int, view: str, rng: random.Random) -> Pixels:
-        arrays = self.cache.arrays
+    def _stored(self, row: int, view: str, rng: random.Random) -> tuple[Pixels, str]:
+        """A view with both sides at least the run's, and the name of what a teacher may know."""
         name = f"web_{view}" if rng.random() < self.config.data.web else view
-        stored: Pixels = arrays[name][row]
-        return stored if view == "whole" else stored[rng.randrange(CROPS)]
+        stored: Pixels = self.cache.arrays[name][row]
+        # No draw is made where the run does not ask for it: an older run's draws stay the same.
+        share = self.config.data.as_taught
+        taught = share > 0 and rng.random() < share
+        if taught:
+            return teachers_cut(stored, name, self.side), name
+        if view == "whole":
+            return stored, name
+        crop = rng.randrange(CROPS)
+        return stored[crop], "" if crop else name
 
     def _pairs(self, count: int, rng: random.Random) -> list[Pair]:
         """Aligned pairs for the given number of native views; none unless the run wants them."""

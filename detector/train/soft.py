@@ -68,4 +68,10 @@ def write_soft_targets(
 def read_soft_targets(cache: CropCache) -> dict[str, NDArray[np.float32]]:
     """The soft targets of each view, NaN where there is none; views without any are left out."""
     files = {view: soft_file(cache.folder, view) for view in VIEWS}
-    return {view: np.load(file) for view, file in files.items() if file.is_file()}
+    found = {view: np.load(file) for view, file in files.items() if file.is_file()}
+    more = len(cache.index)
+    return {
+        # The cache may have grown since.
+        view: np.pad(said, (0, more - len(said)), constant_values=np.nan)
+        for view, said in found.items()
+    }

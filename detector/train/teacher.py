@@ -8,18 +8,20 @@ cache; `detector.tower` has the tower itself.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
+import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from detector.errors import CorpusError
 from detector.tower import LAYERS, SIZE, WIDTH, Tower
-from detector.train.cache import CropCache
+from detector.train.cache import CropCache, teachers_cut
+from detector.train.config import OptimConfig
 from detector.train.loop import TeacherFeatures
 
 
@@ -111,15 +113,6 @@ def capped_rows(
     return np.array(chosen, np.int64)
 
 
-def cut_for_tower(cache: CropCache, view: str, row: int) -> NDArray[np.uint8]:
-    """(224, 224, 3) uint8 RGB: the whole view resized, or the middle of the first crop."""
-    stored: NDArray[np.uint8] = cache.arrays[view][row]
-    if view.endswith("whole"):
-        return np.asarray(cv2.resize(stored, (SIZE, SIZE), interpolation=cv2.INTER_AREA), np.uint8)
-    edge = (stored.shape[1] - SIZE) // 2  # 0 for detail crops
-    return stored[0, edge : edge + SIZE, edge : edge + SIZE]
-
-
 def cache_tokens(
     tower: Tower,
     cache: CropCache,
@@ -130,44 +123,109 @@ def cache_tokens(
     batch: int = 16,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Run the tower on one view of some rows; an interrupted run goes on.
+    """Run the tower on one view of some rows; rows that it has looked at are kept, and come first.
+
+    So an interrupted run goes on, and a cache that has grown needs the tower for its new rows only.
 
     Args:
+        rows: of the cache; some of them may be done already.
         view: an array of the cache: "whole", "native", "detail", or one of them with "web_".
-        layers: whose tokens are kept; the tower runs no further than the last.
+        layers: whose tokens are kept; the tower runs no further than the last. Rows whose tokens
+            of other layers only are at hand begin anew.
 
     Writes the files that `TokenFiles` names into the cache's folder.
     """
     files = TokenFiles(cache.folder, view)
-    done = 0
-    same = files.done.is_file() and files.layers == layers
-    if same and np.array_equal(np.load(files.rows), rows):
-        done = int(json.loads(files.done.read_text()))
-        tokens = open_memmap(files.tokens, mode="r+")
-    else:
-        np.save(files.rows, rows)
-        files.layers_file.write_text(json.dumps(layers))
-        shape = (len(rows), 3 * len(layers), WIDTH)
-        tokens = open_memmap(files.tokens, mode="w+", dtype=np.float16, shape=shape)
+    rows, done = _with_room(files, rows, layers)
+    tokens = open_memmap(files.tokens, mode="r+")
     while done < len(rows):
         chosen = rows[done : done + batch].tolist()
-        views = np.stack([cut_for_tower(cache, view, row) for row in chosen])
+        views = np.stack([teachers_cut(cache.arrays[view][row], view, SIZE) for row in chosen])
         tokens[done : done + len(chosen)] = tower.tokens(views, layers).numpy()
         done += len(chosen)
-        if done % (50 * batch) == 0 or done == len(rows):
+        if done // batch % 50 == 0 or done == len(rows):
             tokens.flush()
             files.done.write_text(json.dumps(done))
         progress(done, len(rows))
 
 
-def distilled_features(cache: CropCache, layers: tuple[int, ...] = (8, 10, 12)) -> TeacherFeatures:
-    """The class tokens that a student learns, standardised by column.
+def _with_room(
+    files: TokenFiles, wanted: NDArray[np.int64], layers: tuple[int, ...]
+) -> tuple[NDArray[np.int64], int]:
+    """Make the token file ready for these rows: all of its rows, and how many of them are done."""
+    known, kept = np.zeros(0, np.int64), None
+    if files.done.is_file() and not set(layers) - set(files.layers):
+        known, kept = files.read()
+    rows = np.concatenate([known, wanted[~np.isin(wanted, known)]])
+    shape = (len(rows), 3 * len(layers), WIDTH)
+    if kept is None or files.layers != layers or _shape_of(files.tokens) != shape:
+        draft = files.tokens.with_suffix(".part")
+        tokens = open_memmap(draft, mode="w+", dtype=np.float16, shape=shape)
+        if kept is not None:
+            columns = [
+                3 * files.layers.index(layer) + kind for layer in layers for kind in range(3)
+            ]
+            for start in range(0, len(known), 1000):
+                tokens[start : min(start + 1000, len(known))] = kept[start : start + 1000, columns]
+        tokens.flush()
+        files.done.unlink(missing_ok=True)  # until all files agree again
+        os.replace(draft, files.tokens)
+        files.layers_file.write_text(json.dumps(layers))
+    np.save(files.rows, rows)
+    files.done.write_text(json.dumps(len(known)))
+    return rows, len(known)
+
+
+def _shape_of(file: Path) -> tuple[int, ...]:
+    """Of an array on disk."""
+    return tuple(np.load(file, mmap_mode="r").shape)
+
+
+def distilled_features(
+    cache: CropCache, optim: OptimConfig, views: Sequence[str] = ("whole",)
+) -> TeacherFeatures:
+    """What a student learns of the tower's tokens, standardised by column.
+
+    A whole view after a platform's treatment has the clean one's tokens as its target, so that the
+    student learns to see through the treatment; crops have their own, since they are others.
+
+    Args:
+        optim: says which tokens, and by how many principal components; these are divided by the
+            square root of their deviation, half-way to whitening: what tells few images apart
+            still counts.
+        views: kinds of views of the run. Native ones are taught where the tower has looked at
+            them and components are asked for.
 
     Raises:
-        CorpusError: the teacher has not looked at this cache.
+        CorpusError: the teacher has not looked at this cache's whole views.
     """
-    files = TokenFiles(cache.folder, "whole")
-    rows, _ = files.read()
-    values = files.features(layers)
-    values = (values - values.mean(0)) / (values.std(0) + 1e-4)
-    return TeacherFeatures(rows, np.clip(values, -6, 6).astype(np.float16))
+    names = ["whole"]
+    if optim.distil_components and "native" in views:
+        crops = ("native", "web_native")
+        names += [name for name in crops if TokenFiles(cache.folder, name).done.is_file()]
+    places: dict[str, NDArray[np.int64]] = {}
+    tokens: list[NDArray[np.float32]] = []
+    first = 0
+    for name in names:
+        files = TokenFiles(cache.folder, name)
+        rows, _ = files.read()
+        places[name] = np.full(len(cache.index), -1, np.int64)
+        places[name][rows] = first + np.arange(len(rows))
+        tokens.append(files.features(optim.distil_layers, optim.distil_patches)[: len(rows)])
+        first += len(rows)
+    places["web_whole"] = places["whole"]
+    mean, spread = tokens[0].mean(0), tokens[0].std(0) + 1e-4
+    values = [np.clip((part - mean) / spread, -6, 6) for part in tokens]
+    if optim.distil_components:
+        values = _components(values, optim.distil_components)
+    return TeacherFeatures(places, np.concatenate(values).astype(np.float16))
+
+
+def _components(parts: list[NDArray[np.float32]], count: int) -> list[NDArray[np.float32]]:
+    """Principal components of the first part, of all parts, half whitened, of mean square 1."""
+    torch.manual_seed(0)
+    sample = torch.from_numpy(parts[0][:: max(1, len(parts[0]) // 6000)])
+    _, deviations, directions = torch.pca_lowrank(sample, q=count, center=False)
+    scaled = directions / deviations.sqrt()
+    size = (sample @ scaled).square().mean().sqrt()
+    return [(torch.from_numpy(part) @ scaled / size).numpy() for part in parts]
