@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from detector.cli import main
 from detector.errors import UsageError
 from detector.model import TwoViewNet
-from detector.train.average import average, weights_of
+from detector.train.average import average
+from detector.train.initial import weights_of
 
 
 def made(hidden: int, seed: int) -> TwoViewNet:

@@ -28,7 +28,7 @@ from detector.corpus import (
     validation_sources,
     write_manifest,
 )
-from detector.corpus.check import check_files, shared_owners, split_leaks
+from detector.corpus.check import check_files, shared_owners, split_leaks, touched
 from detector.corpus.duplicates import Hashes, near_groups, near_pairs, pdq_hashes
 from detector.corpus.manifest import COLUMNS, format_manifest, make_manifest, parse_manifest
 from detector.corpus.stats import format_control, insert, markdown, table
@@ -253,6 +253,44 @@ def test_a_source_or_a_group_on_both_sides_is_a_leak() -> None:
         ("near-duplicate group", "g"),
     ]
     assert [leak.name for leak in shared_owners(make_manifest(rows))] == ["github:a", "github:c"]
+
+
+def test_training_data_may_touch_nothing_that_another_manifest_tests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tested = [
+        row_of(image(0), source="github:a/a", split="test"),
+        row_of(image(1), source="github:b/b", split="test"),
+        row_of(image(2), source="github:c/c"),  # no test image: may be shared
+    ]
+    ours = [
+        row_of(image(0), source="github:x/x"),
+        row_of(image(3), source="github:b/other"),
+        row_of(image(4), source="github:c/c"),
+        row_of(image(5), source="github:a/a"),
+    ]
+    found = touched(make_manifest(ours), make_manifest(tested))
+    assert [(leak.what, leak.name) for leak in found] == [
+        ("file", ours[0].sha256),
+        ("source", "github:a/a"),
+        ("owner", "github:a"),
+        ("owner", "github:b"),
+    ]
+    # The command: only a picture scaled and saved anew is shared, and only the hashes tell.
+    again = io.BytesIO()
+    with Image.open(io.BytesIO(image(0))) as picture:
+        picture.resize((picture.width * 2, picture.height * 2)).save(again, "JPEG", quality=90)
+    near = row_of(again.getvalue(), source="github:x/x")
+    store(tmp_path, again.getvalue(), image(0), image(1), image(2))
+    write_manifest(tested, tmp_path / "tested.tsv")
+    write_manifest([near], tmp_path / "ours.tsv")
+    command = ["corpus", "check", "--manifest", str(tmp_path / "ours.tsv")]
+    command += ["--against", str(tmp_path / "tested.tsv"), "--out", str(tmp_path)]
+    assert main(command) == 0
+    pytest.importorskip("pdqhash")
+    capsys.readouterr()
+    assert main([*command, "--near-duplicates"]) == 3
+    assert "NEAR-DUPLICATE" in capsys.readouterr().out
 
 
 def test_missing_altered_and_unreadable_files_are_told_apart(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from detector.corpus import LAYOUTS, Manifest, leave_sources_out, read_manifest
-from detector.corpus.check import split_leaks
+from detector.corpus.check import split_leaks, touched
 from detector.corpus.manifest import COLUMNS, format_manifest
 from detector.corpus.stats import BEGIN, END, markdown
 from detector.corpus.trees import SUFFIXES
@@ -19,6 +19,7 @@ from detector.corpus.trees import SUFFIXES
 ROOT = Path(__file__).parent.parent
 DATASETS = ROOT / "datasets"
 MANIFEST = DATASETS / "web-corpus" / "manifest.tsv.gz"
+EXTENSION = DATASETS / "web-extension"
 SHEET = DATASETS / "web-corpus" / "README.md"
 
 
@@ -100,6 +101,18 @@ def test_the_datasheet_prints_the_tables_of_this_very_manifest(manifest: Manifes
     # The control follows the tables; computing it takes scikit-learn and a while.
     assert text[begin:end].strip().startswith(markdown(manifest).strip())
     assert "Gradient boosting on size and format alone" in text[begin:end]
+
+
+def test_the_extension_is_training_data_that_touches_nothing_that_is_tested(
+    manifest: Manifest,
+) -> None:
+    extension = read_manifest(EXTENSION / "manifest.tsv.gz")
+    assert extension.sources("test") == ()
+    assert touched(extension, manifest) == []
+    assert not {row.sha256 for row in extension} & {row.sha256 for row in manifest}
+    assert not set(extension.sources()) & set(manifest.sources())
+    text = (EXTENSION / "README.md").read_text()
+    assert text[text.index(BEGIN) + len(BEGIN) :].strip().startswith(markdown(extension).strip())
 
 
 def test_the_datasheet_explains_every_column() -> None:

