@@ -1,7 +1,7 @@
 """What stands between the small CNN and its teacher: its features, or the heads on them?
 
     python -m benchmarks.student_features --cache CACHE \\
-        --config datasets/web-corpus/thorough_v2.toml --heads BUNDLE [--model lite_v1] [--most 6000]
+        --config datasets/web-corpus/thorough_v2.toml --heads BUNDLE [--model BUNDLE] [--most 6000]
 
 On clean whole views of the crop cache that CLIP's tower looked at as well. Judges of the same
 validation images: the CNN's own head; new heads, linear and hidden, on its frozen features; the
@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--heads", required=True, help="bundle on the tower's tokens")
-    parser.add_argument("--model", default="lite_v1")
+    parser.add_argument("--model", default=None)
     parser.add_argument("--most", type=int, default=6000, help="training images (%(default)s)")
     given = parser.parse_args()
     torch.set_num_threads(1)

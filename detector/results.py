@@ -116,7 +116,7 @@ class Finding:
         sha256: hex digest of the file's bytes; "" when it could not be read at all.
         status: what became of the file.
         reason: one sentence: why it could not be scored, or why the verdict is what it is.
-        model: the bundle's id, such as "lite_v1"; "" when no model was reached.
+        model: the bundle's id, such as "lite_v4"; "" when no model was reached.
         score: logit, higher means more likely generated; None unless `status` is OK.
         probability: of "generated", calibrated, at the prior that the bundle states, in [0, 1].
         lr: likelihood ratio that the score supports, bounded by the calibration data.

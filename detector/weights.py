@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from detector.designs import Network
 
 ASSETS = Path(__file__).parent / "assets"
-DEFAULT_BUNDLE = "lite_v1"
+DEFAULT_BUNDLE = "lite_v4"
 # What `--profile` chooses from, the strongest last. A profile is usable when its bundle ships
 # and the backbone that the bundle borrows, if any, was added.
-PROFILES = {"default": DEFAULT_BUNDLE, "thorough": "thorough_v2"}
+PROFILES = {"default": DEFAULT_BUNDLE, "thorough": "thorough_v3"}
 CONFIG_FORMAT = 1
 
 # Parts of the config that change a finding; the hash of these keys the results in a store.
@@ -74,7 +74,7 @@ class Bundle:
     """A bundle whose config was read; the weights are read by `build_model`.
 
     Attributes:
-        id: name and version, such as "lite_v1".
+        id: name and version, such as "lite_v4".
         path: the bundle's folder.
         config: the whole of config.json.
     """

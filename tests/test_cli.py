@@ -29,6 +29,7 @@ from detector.errors import MissingExtraError
 from detector.results import Finding, Status
 from detector.scan import ScanSummary
 from detector.store import Store
+from detector.weights import DEFAULT_BUNDLE
 from tests import files
 from tests.standin import StandIn
 
@@ -108,7 +109,7 @@ def test_help_and_version_load_no_torch(words: list[str]):
 def test_version_names_the_package_and_the_default_model(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         main(["--version"])
-    assert capsys.readouterr().out == f"detector {__version__} (model: lite_v1)\n"
+    assert capsys.readouterr().out == f"detector {__version__} (model: {DEFAULT_BUNDLE})\n"
 
 
 def test_help_lists_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]):
@@ -395,7 +396,7 @@ def test_show_prints_the_verdict_the_score_and_the_file(
 ):
     assert run("show in/dark.png in/notes.txt --threads 1") == codes.SOME_FAILED
     out = capsys.readouterr().out
-    for word in ("in/dark.png", "score", "threshold", "PNG", "64 × 48", "sha256", "lite_v1"):
+    for word in ("in/dark.png", "score", "threshold", "PNG", "64 × 48", "sha256", DEFAULT_BUNDLE):
         assert word in out
     assert "Not scored: unsupported" in out
 
@@ -421,9 +422,9 @@ def test_the_bar_of_a_score_never_moves_with_the_image():
 def test_models_lists_the_default_one(capsys: pytest.CaptureFixture[str]):
     assert main(["models", "--json"]) == codes.OK
     listed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [facts["id"] for facts in listed if facts["used"]] == ["lite_v1"]
+    assert [facts["id"] for facts in listed if facts["used"]] == [DEFAULT_BUNDLE]
     assert main(["models"]) == codes.OK
-    assert "lite_v1" in capsys.readouterr().out
+    assert DEFAULT_BUNDLE in capsys.readouterr().out
 
 
 def test_the_demo_s_images_are_the_listed_bytes():

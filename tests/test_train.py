@@ -164,6 +164,17 @@ def test_caps_bound_what_a_source_gives(cache: CropCache) -> None:
     assert Sampler(cache, capped).size == 12
 
 
+def test_a_smaller_share_of_the_sources_is_part_of_a_larger_one(cache: CropCache) -> None:
+    config = small_config()
+    names = [f"github:someone/things{i}" for i in range(400)]
+    shares = [{n for n in names if replace(config.data, sources=s).uses(n)} for s in (0.25, 0.5, 1)]
+    assert shares[0] < shares[1] < shares[2] == set(names)
+    assert 60 < len(shares[0]) < 140
+    # Of the two sources of this cache, sha256 puts "b" first.
+    half = Sampler(cache, replace(config, data=replace(config.data, sources=0.5)))
+    assert {cache.index[r]["source"] for label in half.rows for m in label for r in m} == {"b"}
+
+
 def test_the_rate_rises_then_falls_to_nothing() -> None:
     optim = OptimConfig(steps=100, warmup=10)
     rates = [rate_at(step, optim) for step in range(101)]

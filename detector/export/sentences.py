@@ -13,7 +13,7 @@ PRIOR = 0.5
 
 
 def headline(item: Item) -> str:
-    """The verdict in a few words, such as "likely generated (lite_v1)"."""
+    """The verdict in a few words, such as "likely generated (lite_v4)"."""
     finding = item.finding
     if finding.verdict is None:
         return f"not scored: {str(finding.status).replace('_', ' ')}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
@@ -24,6 +25,8 @@ class DataConfig:
 
     Attributes:
         caps: most samples of one class that a source may give, by source; 0 leaves it out.
+        sources: share of the training sources that are used, to see what more of them are worth;
+            those of a smaller share are among those of a larger one.
         evenness: 1 draws every source equally often, 0 every image; a source's weight is its
             number of samples to the power 1 − evenness.
         pair_weight: factor on the weight of sources that hold both classes of one subject.
@@ -35,11 +38,17 @@ class DataConfig:
     """
 
     caps: Mapping[str, int] = field(default_factory=dict)
+    sources: float = 1.0
     evenness: float = 0.5
     pair_weight: float = 2.0
     web: float = 0.5
     as_taught: float = 0.0
     aligned: float = 0.0
+
+    def uses(self, source: str) -> bool:
+        """Whether a source is among those that train."""
+        place = int(hashlib.sha256(source.encode()).hexdigest()[:8], 16) / 2**32
+        return place < self.sources
 
 
 @dataclass(frozen=True)

@@ -93,7 +93,7 @@ def draw_weights(items: list[dict[str, Any]], config: TrainConfig) -> Tensor:
     weights = np.zeros(len(items), np.float32)
     for i, item in enumerate(items):
         source = item["source"]
-        if source in validation or item["split"] == "test":
+        if source in validation or item["split"] == "test" or not config.data.uses(source):
             continue
         count = counts[source, item["label"]]
         say = min(count, config.data.caps.get(source, count)) ** (1 - config.data.evenness)

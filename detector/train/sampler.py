@@ -64,6 +64,8 @@ class Sampler:
             # Sources marked "test" never train anything.
             if item["split"] == "test" or item["source"] in held_out or not cache.usable[row]:
                 continue
+            if not config.data.uses(item["source"]):
+                continue
             rows[item["label"], item["source"]].append(row)
             if item["pair"]:
                 paired.add(item["source"])
