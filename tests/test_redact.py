@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -170,6 +170,7 @@ _WORDS = st.text(st.characters(exclude_categories=("Cs",)), min_size=6, max_size
 
 @settings(max_examples=40, deadline=None)
 @given(_WORDS, _WORDS, _WORDS)
+@example("000000", "000000", "medium")
 def test_whatever_the_names_are_they_do_not_survive(account: str, name: str, prompt: str):
     campaign = sample_campaign()
     evidence = Evidence(
@@ -193,7 +194,9 @@ def test_whatever_the_names_are_they_do_not_survive(account: str, name: str, pro
     made = replace(campaign, items=(item,), links=(link,), clusters=(), title=f"About {account}")
     clean = Redactor(SECRET).campaign(made)
     about = [*texts_in(clean.items), *texts_in(clean.links), clean.title]
+    # Words of the tool's own that a name may happen to be, such as the stratum's "medium".
     kept = {*texts_in(made.items[0].finding.file), "Stable Diffusion web UI"}
+    kept |= {*texts_in(sample_campaign().items[0].finding)}
     for gone in (account, name, prompt):
         if any(gone.strip().lower() in word.lower() for word in kept):
             continue
