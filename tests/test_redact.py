@@ -196,7 +196,7 @@ def test_whatever_the_names_are_they_do_not_survive(account: str, name: str, pro
     about = [*texts_in(clean.items), *texts_in(clean.links), clean.title]
     # Words of the tool's own that a name may happen to be, such as the stratum's "medium".
     kept = {*texts_in(made.items[0].finding.file), "Stable Diffusion web UI"}
-    kept |= {*texts_in(sample_campaign().items[0].finding)}
+    kept |= {*texts_in(item.finding.stratum)}
     for gone in (account, name, prompt):
         if any(gone.strip().lower() in word.lower() for word in kept):
             continue

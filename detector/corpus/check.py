@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -75,12 +74,9 @@ def touched(manifest: Manifest, tested: Manifest) -> list[Leak]:
 
     An owner counts: galleries are copied from one repository of an account to the next.
     """
-    found: list[Leak] = []
-    for what, key in _SHARED.items():
-        theirs = {key(row) for row in tested if row.split == "test"}
-        ours = Counter(key(row) for row in manifest if row.split == "train")
-        found += [Leak(what, name, ours[name]) for name in sorted(ours) if name in theirs]
-    return found
+    rows = [row for row in manifest if row.split == "train"]
+    rows += [row for row in tested if row.split == "test"]
+    return [leak for what, key in _SHARED.items() for leak in _on_both_sides(what, rows, key)]
 
 
 def check_files(
@@ -141,10 +137,10 @@ def by_source(rows: Iterable[Row]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _on_both_sides(what: str, manifest: Manifest, name_of: Callable[[Row], str]) -> list[Leak]:
+def _on_both_sides(what: str, rows: Iterable[Row], name_of: Callable[[Row], str]) -> list[Leak]:
     sides: dict[str, set[str]] = {}
     counts: dict[str, int] = {}
-    for row in manifest.rows:
+    for row in rows:
         if name := name_of(row):
             sides.setdefault(name, set()).add(row.split)
             counts[name] = counts.get(name, 0) + 1

@@ -78,10 +78,9 @@ def freeze(net: TwoViewNet, blocks: int) -> None:
     """
     for block in net.blocks:
         block.depthwise.weight.requires_grad_(False)  # type: ignore[union-attr]
-    if blocks:
-        for part in frozen_parts(net, blocks):
-            for parameter in part.parameters():
-                parameter.requires_grad_(False)
+    for part in frozen_parts(net, blocks):
+        for parameter in part.parameters():
+            parameter.requires_grad_(False)
 
 
 def frozen_parts(net: TwoViewNet, blocks: int) -> list[nn.Module]:

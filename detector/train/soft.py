@@ -69,9 +69,9 @@ def read_soft_targets(cache: CropCache) -> dict[str, NDArray[np.float32]]:
     """The soft targets of each view, NaN where there is none; views without any are left out."""
     files = {view: soft_file(cache.folder, view) for view in VIEWS}
     found = {view: np.load(file) for view, file in files.items() if file.is_file()}
-    more = len(cache.index)
+    rows = len(cache.index)
     return {
         # The cache may have grown since.
-        view: np.pad(said, (0, more - len(said)), constant_values=np.nan)
+        view: np.pad(said, (0, rows - len(said)), constant_values=np.nan)
         for view, said in found.items()
     }
