@@ -163,6 +163,9 @@ CONDITIONS: dict[str, Treatment] = {
     "q96-cropped": q96_cropped,
     "web-cropped": web_cropped,
 }
+# Whole files as they come to an analyst; the others cut a window out of every image, so that size
+# and format say nothing.
+WHOLE_FILES = (PUBLISHED, "q96", "web")
 
 
 # --- robustness sweep -----------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_rates_and_tables_are_written_and_the_config_hash_stays(folder: Path) ->
     assert "| new |" in card
     assert "old" not in card
     assert card.endswith("after\n")
+
+
+def test_the_rates_that_reports_quote_are_those_of_whole_files(folder: Path) -> None:
+    result, rows = evaluation(folder)
+    windows = [replace(row, condition="web-cropped", score=0.0) for row in rows]
+    write_into_bundle(figures_of(rows + windows, result.run), rows + windows, "", folder)
+    found = load_bundle(folder).config["evaluation"]
+    assert found["overall"] == {"sources": 3, "real": 50, "fpr": 0.1, "generated": 50, "tpr": 0.6}
+    assert "conditions published (" in found["measured_on"]
+    write_into_bundle(figures_of(windows, result.run), windows, "", folder)
+    found = load_bundle(folder).config["evaluation"]
+    assert found["overall"]["tpr"] == 0.0
+    assert "conditions web-cropped (" in found["measured_on"]
 
 
 def test_another_bundles_evaluation_is_refused(folder: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from detector.conditions import WHOLE_FILES
 from detector.errors import UsageError
 from detector.evaluate.job import EvaluationResult
 from detector.evaluate.table import ScoreRow
@@ -53,10 +54,14 @@ def write_into_bundle(
 
 
 def rates(result: EvaluationResult, rows: Sequence[ScoreRow]) -> dict[str, Any]:
-    """Error rates at the frozen threshold: over all conditions, and for each stratum."""
-    used = [
-        r for r in rows if r.scored and r.split != "control" and r.condition in result.conditions
-    ]
+    """Error rates at the frozen threshold, over the conditions of whole files and by stratum.
+
+    Reports quote them for whole files; windows are judged worse, and count only where nothing else
+    was measured.
+    """
+    conditions = [name for name in result.conditions if name in WHOLE_FILES]
+    conditions = conditions or list(result.conditions)
+    used = [r for r in rows if r.scored and r.split != "control" and r.condition in conditions]
     strata = sorted({row.stratum for row in used})
     by_stratum = {
         name: _rates([r for r in used if r.stratum == name], result.run.threshold)
@@ -65,7 +70,7 @@ def rates(result: EvaluationResult, rows: Sequence[ScoreRow]) -> dict[str, Any]:
     return {
         "measured_on": (
             f"{result.run.corpus}, {result.run.split}: sources that trained nothing, in the "
-            f"conditions {', '.join(result.conditions)} ({result.run.date})"
+            f"conditions {', '.join(conditions)} ({result.run.date})"
         ),
         "overall": _rates(used, result.run.threshold),
         "strata": {k: v for k, v in by_stratum.items() if "fpr" in v or "tpr" in v},
